@@ -1,0 +1,166 @@
+import { z } from "zod";
+
+/** The version that new events are written in. Older ones are lifted by `upcasters.ts` when they are read. */
+export const EVENT_VERSION = 1;
+
+/** An error as the ledger keeps it: normalised, cut to size, and free of what Postgres cannot store. */
+export const recordedError = z.object({
+  /** The error's class or code, of few different values: `TypeError`, `ECONNREFUSED`. */
+  type: z.string(),
+  message: z.string(),
+  stack: z.string().optional(),
+  code: z.string().optional(),
+  /** The same for errors that differ only in numbers, ids and paths. */
+  fingerprint: z.string(),
+  truncated: z.boolean().optional(),
+});
+/** An error as the ledger keeps it. */
+export type RecordedError = z.infer<typeof recordedError>;
+
+const ms = z.number();
+const count = z.int().nonnegative();
+
+const recorded = z.object({
+  v: z.literal(EVENT_VERSION),
+  /** When it happened, in milliseconds since 1970 on Redis' clock. */
+  at: ms,
+  /** Where it stands: `queue/incarnation/ms-seq/index`. Given by readers; never stored. */
+  position: z.string().optional(),
+  /** The W3C trace context in which it happened. */
+  traceparent: z.string().optional(),
+  /** The trace id of `traceparent`. Given by readers; never stored. */
+  traceId: z.string().optional(),
+});
+
+const ofRun = recorded.extend({ run: z.string(), task: z.string(), queue: z.string() });
+const ofAttempt = ofRun.extend({ attempt: count, delivery: count, worker: z.string() });
+const ofSlot = recorded.extend({ schedule: z.string(), task: z.string(), queue: z.string(), slot: ms });
+const ofWorker = recorded.extend({ worker: z.string(), queue: z.string() });
+const ofLane = recorded.extend({ queue: z.string() });
+const ofSchedule = recorded.extend({ schedule: z.string(), task: z.string(), queue: z.string() });
+
+/** Why a slot fired: on time, late, asked for by a backfill, or by hand. */
+export const slotTrigger = z.enum(["schedule", "catch_up", "backfill", "manual"]);
+
+const lifecycle = {
+  "run.enqueued": ofRun.extend({
+    input: z.unknown().optional(),
+    taskVersion: count.optional(),
+    /** Not before then. */
+    dueAt: ms.optional(),
+    expiresAt: ms.optional(),
+    key: z.string().optional(),
+    schedule: z.string().optional(),
+    slot: ms.optional(),
+    trigger: slotTrigger.optional(),
+    parent: z.string().optional(),
+    root: z.string().optional(),
+    redriveOf: z.string().optional(),
+    labels: z.record(z.string(), z.string()).optional(),
+  }),
+  "run.due": ofRun.extend({ attempt: count.optional() }),
+  "run.started": ofAttempt.extend({
+    /** Milliseconds from being due to being started. */
+    waitedMs: ms.optional(),
+    schedule: z.string().optional(),
+    slot: ms.optional(),
+  }),
+  "run.failed": ofAttempt.extend({ error: recordedError, durationMs: ms, retryAt: ms.optional() }),
+  "run.released": ofRun.extend({ attempt: count, delivery: count, worker: z.string(), from: z.string() }),
+  "run.redelivered": ofRun.extend({ attempt: count, delivery: count, from: z.string(), to: z.string() }),
+  "run.deferred": ofRun.extend({ attempt: count.optional(), reason: z.string(), retryAt: ms, worker: z.string().optional() }),
+  "run.recovered": ofRun.extend({ attempt: count, delivery: count, to: z.string() }),
+  "run.restored": ofRun.extend({ reason: z.string().optional() }),
+
+  "run.succeeded": ofAttempt.extend({ durationMs: ms, result: z.unknown().optional() }),
+  "run.died": ofRun.extend({
+    /** `attempts`, `poison`, `unknown_task`, `invalid_input`, `undecodable`, `expired`; open, for those to come. */
+    reason: z.string(),
+    attempt: count.optional(),
+    delivery: count.optional(),
+    worker: z.string().optional(),
+    error: recordedError.optional(),
+    durationMs: ms.optional(),
+  }),
+  "run.cancelled": ofRun.extend({ reason: z.string().optional(), attempt: count.optional(), worker: z.string().optional(), durationMs: ms.optional() }),
+  "run.skipped": ofRun.extend({
+    reason: z.string(),
+    /** The run that held the overlap lock. */
+    holder: z.string().optional(),
+    schedule: z.string().optional(),
+    slot: ms.optional(),
+    attempt: count.optional(),
+    worker: z.string().optional(),
+  }),
+  /** Its entry was gone while a worker held it. The run's id is known only when the archive is asked for it. */
+  "run.lost": recorded.extend({ queue: z.string(), entry: z.string(), run: z.string().optional(), task: z.string().optional() }),
+} as const;
+
+const notes = {
+  "run.progressed": ofAttempt.extend({ done: z.number(), total: z.number().optional(), note: z.string().optional() }),
+  "run.cancel_requested": recorded.extend({ queue: z.string(), run: z.string(), task: z.string().optional(), reason: z.string().optional() }),
+  "run.fenced": ofAttempt.extend({ refused: z.string() }),
+  "run.redriven": ofRun.extend({ as: z.string() }),
+  "run.overran": ofAttempt.extend({ reason: z.string() }),
+  "slot.fired": ofSlot.extend({ run: z.string(), trigger: slotTrigger, lateMs: ms, timezone: z.string(), scheduledLocal: z.string().optional() }),
+  "slot.skipped": ofSlot.extend({ run: z.string().optional(), reason: z.string(), holder: z.string().optional() }),
+  /** The slots from `slot` to `until`, both included, did not fire. */
+  "slot.missed": ofSlot.extend({ until: ms, missedCount: count, reason: z.string() }),
+  "schedule.upserted": ofSchedule.extend({ expression: z.string(), timezone: z.string(), source: z.string() }),
+  "schedule.paused": ofSchedule,
+  "schedule.resumed": ofSchedule,
+  "schedule.removed": ofSchedule,
+  "lane.paused": ofLane,
+  "lane.resumed": ofLane,
+  "lane.regressed": ofLane.extend({ expected: z.string(), found: z.string().optional() }),
+  "worker.started": ofWorker.extend({ host: z.string(), pid: z.int(), concurrency: count }),
+  "worker.stopped": ofWorker,
+  "worker.lost": ofWorker.extend({ by: z.string() }),
+} as const;
+
+/** The schema of each event, by its type. */
+export const eventSchemas = { ...lifecycle, ...notes };
+
+/** The name of an event's type. */
+export type EventType = keyof typeof eventSchemas;
+/** Every event by its type. Instants are in milliseconds since 1970, on Redis' clock. */
+export type LedgerEvents = { [K in EventType]: z.infer<(typeof eventSchemas)[K]> };
+/** One recorded fact; `switch (event.type)` narrows it. */
+export type LedgerEvent<Type extends EventType = EventType> = { [K in Type]: { readonly type: K } & Readonly<LedgerEvents[K]> }[Type];
+/** An event of a type that this version does not know. Archived as it is; no projection is shown it. */
+export interface UnknownEvent {
+  readonly type: string;
+  readonly at: number;
+  readonly position?: string | undefined;
+  readonly [field: string]: unknown;
+}
+
+/** Endings: exactly one per run and ledger epoch, and nothing but notes after it. */
+export const ENDINGS = ["run.succeeded", "run.died", "run.cancelled", "run.skipped", "run.lost"] as const satisfies readonly EventType[];
+/** Transitions: what moves a run from one state to the next. */
+export const TRANSITIONS = [
+  "run.enqueued", "run.due", "run.started", "run.failed", "run.released", "run.redelivered", "run.deferred", "run.recovered", "run.restored",
+] as const satisfies readonly EventType[];
+
+const endings: ReadonlySet<string> = new Set(ENDINGS);
+const known: ReadonlySet<string> = new Set(Object.keys(eventSchemas));
+
+/** True when nothing but notes may follow an event of this type. */
+export function isEnding(type: string): boolean {
+  return endings.has(type);
+}
+
+/** True when this version has a schema for the type. */
+export function isKnown(type: string): type is EventType {
+  return known.has(type);
+}
+
+/** The event, checked against its schema. Throws a ZodError that names the field. */
+export function parseEvent(value: { readonly type: EventType }): LedgerEvent {
+  return { type: value.type, ...eventSchemas[value.type].parse(value) } as LedgerEvent;
+}
+
+/** An event as a writer hands it over: `v`, `at` and `queue` may come from the batch's header. */
+export type EventDraft<Type extends EventType = EventType> = {
+  [K in Type]: { readonly type: K } & Readonly<Omit<LedgerEvents[K], "v" | "at" | "queue" | "position" | "traceId">> & { readonly at?: number };
+}[Type];

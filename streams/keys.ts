@@ -1,0 +1,81 @@
+/**
+ * Every Redis key, with its type and lifetime. Keys are built here and nowhere else.
+ *
+ * All keys of a lane share one hash tag, `{namespace:queue}`, so that a script touches one slot of a Redis Cluster.
+ */
+export interface LaneKeys {
+  /** The hash tag with its braces; also the lane's name in positions and logs. */
+  readonly tag: string;
+  /** hash, for ever: `format`, `incarnation`, `lanes`, `paused`, and the beat's `last` and `grace`. */
+  readonly meta: string;
+  /** stream with group `workers`: entries waiting or running; an entry is deleted when it is settled. */
+  readonly tasks: string;
+  /** stream with group `workers`: due retries, due delays, hand-backs. Read before `tasks`. */
+  readonly again: string;
+  /** stream: the ledger's tail. Trimmed below the archive's checkpoint. */
+  readonly events: string;
+  /** zset: run id → due at, in ms. */
+  readonly scheduled: string;
+  /** hash: run id → packed entry. */
+  readonly scheduledEntries: string;
+  /** stream, bounded: runs that died, with why. */
+  readonly dead: string;
+  /** zset: consumer → lease expiry in server ms; 0 when the worker left of its own will. */
+  readonly workers: string;
+  /** hash: entry → times a process died while running it alone. */
+  readonly strikes: string;
+  /** zset: run id → when its cancel was asked for. */
+  readonly cancelled: string;
+  /** hash: schedule → definition; `last:<schedule>` → its last slot. */
+  readonly cron: string;
+  /** hash, 1 h after last use: the last 16 call numbers of one process, with their exceptions. */
+  calls(incarnation: string): string;
+  /** string: idempotency key → run id; to the run's ending, and then to the key's own end. */
+  key(task: string, key: string): string;
+  /** string, TTL of the task's `resultTtl`: the result as JSON. */
+  result(run: string): string;
+  /** string, TTL of `lockTtl`: the overlap lock, its value the run's id. */
+  lock(name: string): string;
+  /** string, TTL of seconds: held by the scheduler that is firing the schedule. */
+  firing(schedule: string): string;
+}
+
+/** The consumer group of `tasks` and `again`. */
+export const GROUP = "workers";
+
+const forbidden = /[:{}\s\0]/;
+
+/** True when a namespace or a queue may be part of a key: not empty, at most 100 characters, none of them `:`, `{`, `}` or white space. */
+export function isKeyPart(name: string): boolean {
+  return name.length > 0 && name.length <= 100 && !forbidden.test(name);
+}
+
+/** The keys of a queue's one lane. `namespace` and `queue` contain no `:`, `{` or `}`: checked where they are given, asserted here. */
+export function laneKeys(namespace: string, queue: string): LaneKeys {
+  if (!isKeyPart(namespace) || !isKeyPart(queue)) throw new RangeError(`no key can be built from namespace "${namespace}" and queue "${queue}"`);
+  const tag = `{${namespace}:${queue}}`;
+  return {
+    tag,
+    meta: `${tag}:meta`,
+    tasks: `${tag}:tasks`,
+    again: `${tag}:again`,
+    events: `${tag}:events`,
+    scheduled: `${tag}:scheduled`,
+    scheduledEntries: `${tag}:scheduled:entries`,
+    dead: `${tag}:dead`,
+    workers: `${tag}:workers`,
+    strikes: `${tag}:strikes`,
+    cancelled: `${tag}:cancelled`,
+    cron: `${tag}:cron`,
+    calls: (incarnation) => `${tag}:calls:${incarnation}`,
+    key: (task, key) => `${tag}:key:${task}:${key}`,
+    result: (run) => `${tag}:result:${run}`,
+    lock: (name) => `${tag}:lock:${name}`,
+    firing: (schedule) => `${tag}:lock:firing:${schedule}`,
+  };
+}
+
+/** set, for ever: the queues of a namespace that were ever written to, so that tools can list them. */
+export function queuesKey(namespace: string): string {
+  return `{${namespace}}:queues`;
+}
