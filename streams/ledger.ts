@@ -1,0 +1,135 @@
+import type { Redis } from "ioredis";
+import { EVENT_VERSION, type EventDraft, isKnown, type LedgerEvent, type UnknownEvent } from "./events.ts";
+import type { LaneKeys } from "./keys.ts";
+import { lift } from "./upcasters.ts";
+
+/**
+ * The header of a ledger entry. One entry is a record batch: all events that one process recorded in one flush.
+ * `p` and `c` together are the batch token: no two batches share it, so that a reader can tell whether history is still the same.
+ */
+export interface BatchHeader {
+  /** The header's format. */
+  readonly f: 1;
+  /** The incarnation of the process that wrote it. */
+  readonly p: string;
+  /** That process' call number. */
+  readonly c: number;
+  readonly codec: "json";
+  /** The writer's clock against Redis', in ms. */
+  readonly o?: number | undefined;
+  /** What every event of the batch has unless it says otherwise. */
+  readonly d: { readonly v: number; readonly queue: string; readonly at: number; readonly worker?: string | undefined; readonly traceparent?: string | undefined };
+}
+
+/** A ledger entry as Redis gives it and the archive keeps it. */
+export interface LedgerEntry {
+  /** `ms-seq`. */
+  readonly id: string;
+  readonly header: string;
+  readonly count: number;
+  readonly events: string;
+}
+
+/** A header as it is written. */
+export function encodeHeader(writer: { readonly incarnation: string; readonly call: number; readonly clockOffsetMs: number }, defaults: Omit<BatchHeader["d"], "v">): string {
+  const header: BatchHeader = {
+    f: 1,
+    p: writer.incarnation,
+    c: writer.call,
+    codec: "json",
+    ...(writer.clockOffsetMs === 0 ? {} : { o: writer.clockOffsetMs }),
+    d: { v: EVENT_VERSION, ...defaults },
+  };
+  return JSON.stringify(header);
+}
+
+/** The events of a batch as they are written. */
+export function encodeEvents(events: readonly EventDraft[]): string {
+  return JSON.stringify(events);
+}
+
+/** The batch token: what tells this batch from every other. */
+export function batchToken(header: string): string {
+  try {
+    const { p, c } = JSON.parse(header) as BatchHeader;
+    return `${p}/${c}`;
+  } catch {
+    return "malformed";
+  }
+}
+
+/** Which lane, and which life of it, an entry was read from. */
+export interface Place {
+  readonly queue: string;
+  readonly incarnation: string;
+}
+
+/**
+ * The events of an entry, each with its position, lifted to the current version. Never throws: an entry that cannot be read
+ * becomes one `ledger.malformed` event, and an event of an unknown type is handed on as it is.
+ */
+export function decodeEntry(entry: LedgerEntry, place: Place): (LedgerEvent | UnknownEvent)[] {
+  const at = Number(entry.id.slice(0, entry.id.indexOf("-")));
+  const where = (index: number) => `${place.queue}/${place.incarnation}/${entry.id}/${index}`;
+  const malformed = (why: string): UnknownEvent[] => [{ type: "ledger.malformed", at, queue: place.queue, position: where(0), why }];
+  let header: Partial<BatchHeader>;
+  let events: unknown;
+  try {
+    header = JSON.parse(entry.header) as Partial<BatchHeader>;
+    events = JSON.parse(entry.events);
+  } catch (error) {
+    return malformed(String(error));
+  }
+  if (header === null || typeof header !== "object" || header.f !== 1 || !Array.isArray(events)) return malformed("not a record batch");
+  const defaults = { queue: place.queue, at, ...header.d };
+  return events.map((event: unknown, index) => decodeEvent(event, defaults, where(index)));
+}
+
+function decodeEvent(event: unknown, defaults: object, position: string): LedgerEvent | UnknownEvent {
+  if (event === null || typeof event !== "object" || typeof (event as { type?: unknown }).type !== "string") {
+    return { ...(defaults as { at: number }), type: "ledger.malformed", position, why: "not an event" };
+  }
+  const whole = lift({ ...defaults, ...event } as UnknownEvent);
+  const traceparent = whole["traceparent"];
+  const traceId = typeof traceparent === "string" ? traceparent.split("-")[1] : undefined;
+  return { ...whole, position, ...(traceId === undefined ? {} : { traceId }) } as LedgerEvent | UnknownEvent;
+}
+
+/** Narrows what a reader got to the events that this version knows. */
+export function isLedgerEvent(event: LedgerEvent | UnknownEvent): event is LedgerEvent {
+  return isKnown(event.type);
+}
+
+type RawEntry = [id: string, fields: string[] | null];
+
+/** Turns Redis' reply into entries; fields in any order, missing ones empty. */
+export function toLedgerEntry([id, fields]: RawEntry): LedgerEntry {
+  const found: Record<string, string> = {};
+  for (let i = 0; fields !== null && i + 1 < fields.length; i += 2) found[fields[i] as string] = fields[i + 1] as string;
+  return { id, header: found["h"] ?? "", count: Number(found["n"] ?? 0), events: found["events"] ?? "" };
+}
+
+/** Reads entries from an id on, that one included. `count` is an upper bound: 16 entries of up to 256 KiB each are the most that is asked for at once. */
+export async function readEntries(redis: Redis, keys: LaneKeys, range: { readonly from: string; readonly until?: string; readonly count: number }): Promise<LedgerEntry[]> {
+  const reply = (await redis.xrange(keys.events, range.from, range.until ?? "+", "COUNT", range.count)) as RawEntry[];
+  return reply.map(toLedgerEntry);
+}
+
+/** Waits at most `blockMs` for entries after an id, on a connection of its own. None came: an empty array. */
+export async function waitForEntries(blocking: Redis, keys: LaneKeys, after: { readonly id: string; readonly count: number; readonly blockMs: number }): Promise<LedgerEntry[]> {
+  const reply = (await blocking.xread("COUNT", after.count, "BLOCK", after.blockMs, "STREAMS", keys.events, after.id)) as [string, RawEntry[]][] | null;
+  return reply?.[0]?.[1].map(toLedgerEntry) ?? [];
+}
+
+/** Compares two stream ids as the two numbers they are. As strings they would compare wrongly. */
+export function compareIds(a: string, b: string): number {
+  const [aMs, aSeq] = splitId(a);
+  const [bMs, bSeq] = splitId(b);
+  return aMs - bMs || aSeq - bSeq;
+}
+
+/** The two numbers of a stream id. */
+export function splitId(id: string): [ms: number, seq: number] {
+  const dash = id.indexOf("-");
+  return dash < 0 ? [Number(id), 0] : [Number(id.slice(0, dash)), Number(id.slice(dash + 1))];
+}
