@@ -1,6 +1,7 @@
 import { accessSync, constants, lstatSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
+import { DevError } from "./errors.ts";
 
 /** Where fetched programs are kept between runs: the user's cache folder, else one of ours in the temporary folder. */
 export function cacheFolder(): string {
@@ -31,11 +32,20 @@ export async function fillOnce(folder: string, fill: (draft: string) => Promise<
   return folder;
 }
 
+/** A folder of ours that every user may pass through: for what a server of another user must reach. */
+export function sharedFolder(): string {
+  const folder = `/var/tmp/tasktrail-${process.getuid?.()}`;
+  mkdirSync(folder, { recursive: true, mode: 0o711 });
+  refuseForeign(folder);
+  return folder;
+}
+
 /** Refuses a folder in a public place that somebody else has made: what lies in it would be run. */
-export function refuseForeign(folder: string): void {
+function refuseForeign(folder: string): void {
   const stat = lstatSync(folder);
   const isOurs = stat.isDirectory() && stat.uid === process.getuid?.() && (stat.mode & 0o022) === 0;
-  if (!isOurs) throw new Error(`${folder} belongs to another user, or others may write to it. Remove it and try again.`);
+  if (!isOurs)
+    throw new DevError(`${folder} belongs to another user, or others may write to it. Remove it and try again.`);
 }
 
 function isWritable(folder: string): boolean {

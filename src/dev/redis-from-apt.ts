@@ -2,10 +2,15 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { cacheFolder, fillOnce } from "./cache.ts";
+import { DevError } from "./errors.ts";
 
 // Debian's redis-tools holds the server's program too, and valkey-tools that of Valkey.
 const PACKAGES = ["redis-tools", "valkey-tools"];
 const PROGRAMS = ["redis-check-rdb", "valkey-check-rdb"]; // becomes the server when called by the server's name
+
+const ONLY_DEPENDS = ["recommends", "suggests", "conflicts", "breaks", "replaces", "enhances"].map(
+  (kind) => `--no-${kind}`,
+);
 
 /** Whether Debian's package tools are here. */
 export function hasApt(): boolean {
@@ -16,9 +21,7 @@ export function hasApt(): boolean {
  * Unpacks the distribution's own Redis into the cache: 1.5 MB, a few seconds, once. Needs no root and installs nothing;
  * apt checks the signatures.
  */
-export async function unpackFromApt(
-  report: (line: string) => void,
-): Promise<{ path: string; env: NodeJS.ProcessEnv }> {
+export async function unpackFromApt(report: (line: string) => void): Promise<{ path: string; env: NodeJS.ProcessEnv }> {
   const folder = join(cacheFolder(), `redis-${distribution()}-${process.arch}`);
   await fillOnce(folder, (draft) => {
     report("no Redis on this machine: unpacking the distribution's own into the cache (1.5 MB, once)");
@@ -29,7 +32,7 @@ export async function unpackFromApt(
         report("the package lists are empty or old: fetching new ones into the cache (10 MB, removed afterwards)");
         const own = privateLists(lists);
         run("apt-get", [...own, "-qq", "update"], draft);
-        if (!download(draft, own)) throw new Error("apt-get could not download Redis. Is the network there?");
+        if (!download(draft, own)) throw new DevError("apt-get could not download Redis. Is the network there?");
       }
       unpack(draft);
     } finally {
@@ -37,7 +40,7 @@ export async function unpackFromApt(
     }
   });
   const path = find(folder, (name) => name === "redis-server" || name === "valkey-server")[0];
-  if (path === undefined) throw new Error(`${folder} holds no Redis server. Remove it and try again.`);
+  if (path === undefined) throw new DevError(`${folder} holds no Redis server. Remove it and try again.`);
   return { path, env: { LD_LIBRARY_PATH: libraryFolders(folder).join(":") } };
 }
 
@@ -57,11 +60,9 @@ function privateLists(folder: string): string[] {
 /** Downloads the first of the packages that the lists know, with what it needs and the machine has not. */
 function download(draft: string, settings: readonly string[]): boolean {
   for (const name of PACKAGES) {
-    const needs = spawnSync(
-      "apt-cache",
-      [...settings, "depends", "--recurse", "--no-recommends", "--no-suggests", "--no-conflicts", "--no-breaks", "--no-replaces", "--no-enhances", name],
-      { encoding: "utf8" },
-    );
+    const needs = spawnSync("apt-cache", [...settings, "depends", "--recurse", ...ONLY_DEPENDS, name], {
+      encoding: "utf8",
+    });
     const packages = missing((needs.stdout ?? "").split("\n").filter((line) => /^[a-z0-9][a-z0-9.+-]*$/.test(line)));
     if (!packages.includes(name)) continue;
     const got = spawnSync("apt-get", [...settings, "-qq", "download", ...packages], { cwd: draft, encoding: "utf8" });
@@ -71,6 +72,7 @@ function download(draft: string, settings: readonly string[]): boolean {
 }
 
 function missing(packages: readonly string[]): string[] {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own placeholders
   const installed = spawnSync("dpkg-query", ["-W", "-f", "${db:Status-Status} ${Package}\n"], { encoding: "utf8" });
   const present = new Set((installed.stdout ?? "").split("\n").map((line) => line.replace(/^installed /, "")));
   // redis-tools itself is wanted even where it is installed without the server.
@@ -83,7 +85,7 @@ function unpack(draft: string): void {
     rmSync(join(draft, archive));
   }
   const program = find(draft, (name) => PROGRAMS.includes(name))[0];
-  if (program === undefined) throw new Error("The downloaded packages hold no Redis server.");
+  if (program === undefined) throw new DevError("The downloaded packages hold no Redis server.");
   const server = program.replace(/check-rdb$/, "server");
   if (!existsSync(server)) run("cp", ["-p", program, server], draft);
 }
@@ -101,5 +103,5 @@ function find(folder: string, wanted: (name: string) => boolean): string[] {
 function run(command: string, args: readonly string[], cwd: string): void {
   const result = spawnSync(command, args, { cwd, encoding: "utf8" });
   if (result.status === 0) return;
-  throw new Error(`${command} failed: ${(result.stderr || result.error?.message || "").trim()}`);
+  throw new DevError(`${command} failed: ${(result.stderr || result.error?.message || "").trim()}`);
 }

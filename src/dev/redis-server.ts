@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
+import { DevError } from "./errors.ts";
 import { hasApt, unpackFromApt } from "./redis-from-apt.ts";
 
 /** A Redis server program on this machine. */
@@ -35,7 +36,7 @@ export async function findRedisServer(report: (line: string) => void): Promise<R
   if (named) {
     const program = examine(named, {});
     if (typeof program !== "string") return program;
-    throw new Error(`TASKTRAIL_REDIS_SERVER names ${named}, ${program}.`);
+    throw new DevError(`TASKTRAIL_REDIS_SERVER names ${named}, ${program}.`);
   }
   for (const path of installedPrograms()) {
     const program = examine(path, {});
@@ -46,10 +47,10 @@ export async function findRedisServer(report: (line: string) => void): Promise<R
     const unpacked = await unpackFromApt(report);
     const program = examine(unpacked.path, unpacked.env);
     if (typeof program !== "string") return program;
-    throw new Error(`The Redis of this machine's packages (${unpacked.path}) is of no use: ${program}.`);
+    throw new DevError(`The Redis of this machine's packages (${unpacked.path}) is of no use: ${program}.`);
   }
   const command = process.platform === "darwin" ? "brew install redis" : "your package manager (redis or valkey)";
-  throw new Error(
+  throw new DevError(
     `Tasktrail needs a Redis ${OLDEST_MAJOR}.0 or newer, and found none on this machine. Install one with ${command}, ` +
       "name one in TASKTRAIL_REDIS_SERVER, or set REDIS_URL to use a server that runs elsewhere.",
   );

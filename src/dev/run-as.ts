@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DevError } from "./errors.ts";
 
 /** The user that a server runs as. `ids` is empty when that is ourselves. */
 export type RunAs = {
@@ -28,7 +29,9 @@ export function postgresUser(): RunAs {
     const ids = users.get(name);
     if (ids !== undefined && ids.uid > 0 && ids.uid < 0xffff_fffe) return { name, ids };
   }
-  throw new Error("Postgres does not run as root, and this machine has no user `postgres` or `nobody` to run it as.");
+  throw new DevError(
+    "Postgres does not run as root, and this machine has no user `postgres` or `nobody` to run it as.",
+  );
 }
 
 /** Whether this user can enter the folder: asked of the kernel, since modes alone miss ACLs and mounts. */

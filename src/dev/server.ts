@@ -1,8 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { DevError } from "./errors.ts";
 import { freePort } from "./ports.ts";
+import { worksIn } from "./processes.ts";
 import { type Supervised, tailOf } from "./supervise.ts";
 
 /** A private Redis or Postgres on the loopback interface. `await using` stops it. */
@@ -39,6 +41,7 @@ export type ServerOptions = {
 };
 
 const READY_WITHIN_MS = 30_000;
+const PREDECESSOR_ENDS_WITHIN_MS = 15_000;
 const ASK_EVERY_MS = 15;
 
 /** Reads a small setting kept beside a server's data, or makes it up and keeps it. */
@@ -65,6 +68,23 @@ export async function choosePort(dataDir: string, wanted: number | undefined): P
   return port;
 }
 
+/**
+ * Waits for the last server in this folder to end: when its owner was killed, it may still be on its way out. A pid file
+ * whose process is another one by now (ids are used again, in containers soon) is removed, or Postgres would not start.
+ *
+ * @throws when that server still runs after 15 seconds
+ */
+export async function awaitPredecessor(pidFile: string, dataDir: string): Promise<void> {
+  const pid = existsSync(pidFile) ? Number.parseInt(readFileSync(pidFile, "utf8"), 10) : Number.NaN;
+  if (!(pid > 0)) return;
+  const deadline = performance.now() + PREDECESSOR_ENDS_WITHIN_MS;
+  while (worksIn(pid, dataDir)) {
+    if (performance.now() > deadline) throw new DevError(`Process ${pid} is a server that still runs in ${dataDir}.`);
+    await delay(ASK_EVERY_MS);
+  }
+  rmSync(pidFile, { force: true });
+}
+
 /** Waits until a server that was just started answers; throws with its last words when it ends instead. */
 export async function ready(
   name: string,
@@ -79,7 +99,7 @@ export async function ready(
   }
   const why = process.isRunning() ? `did not answer within ${READY_WITHIN_MS / 1000} s` : "ended at once";
   await process.stop();
-  throw new Error(`${name} was started and ${why}. Its last lines:\n${tailOf(logFile)}`);
+  throw new DevError(`${name} was started and ${why}. Its last lines:\n${tailOf(logFile)}`);
 }
 
 /** Repeats a start that lost its port to another process between the choice and the use. */

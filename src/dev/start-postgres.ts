@@ -1,10 +1,19 @@
-import { execFile, type ExecFileOptions } from "node:child_process";
+import { type ExecFileOptions, execFile } from "node:child_process";
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { postgresBinaries } from "./postgres-binaries.ts";
 import { giveTo, ownedFolder, postgresUser, type RunAs, temporaryFolder } from "./run-as.ts";
-import { choosePort, kept, newPassword, ready, type Server, type ServerOptions, withFreshPort } from "./server.ts";
+import {
+  awaitPredecessor,
+  choosePort,
+  kept,
+  newPassword,
+  ready,
+  type Server,
+  type ServerOptions,
+  withFreshPort,
+} from "./server.ts";
 import { type Supervised, supervise } from "./supervise.ts";
 
 const NAME = "tasktrail"; // of the superuser and of the database
@@ -20,6 +29,7 @@ export async function startPostgres(options: ServerOptions = {}): Promise<Server
   const password = kept(dataDir, "password", newPassword);
   const cluster = join(dataDir, "cluster");
   const logFile = join(dataDir, "postgres.log");
+  await awaitPredecessor(join(cluster, "postmaster.pid"), dataDir);
   if (!existsSync(cluster)) await createCluster({ bin, dataDir, password, user, durable });
   let port = await choosePort(dataDir, options.port);
   let server = await withFreshPort(launch, async () => {
@@ -52,6 +62,7 @@ export async function startPostgres(options: ServerOptions = {}): Promise<Server
     kill: () => server.kill(),
     async restart() {
       await server.stop();
+      await awaitPredecessor(join(cluster, "postmaster.pid"), dataDir);
       server = await launch();
     },
     async [Symbol.asyncDispose]() {

@@ -1,9 +1,18 @@
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { createConnection } from "node:net";
 import { join } from "node:path";
 import { findRedisServer } from "./redis-server.ts";
 import { ourselves, ownedFolder, temporaryFolder } from "./run-as.ts";
-import { choosePort, kept, newPassword, ready, type Server, type ServerOptions, withFreshPort } from "./server.ts";
+import {
+  awaitPredecessor,
+  choosePort,
+  kept,
+  newPassword,
+  ready,
+  type Server,
+  type ServerOptions,
+  withFreshPort,
+} from "./server.ts";
 import { type Supervised, supervise } from "./supervise.ts";
 
 /** Starts a private Redis: loopback only, behind a password, nothing shared with a Redis the machine may run. */
@@ -14,6 +23,7 @@ export async function startRedis(options: ServerOptions = {}): Promise<Server> {
   const dataDir = ownedFolder(ourselves, options.dataDir ?? temporaryFolder(ourselves, "redis"));
   const password = kept(dataDir, "password", newPassword);
   const logFile = join(dataDir, "redis.log");
+  await awaitPredecessor(join(dataDir, "redis.pid"), dataDir);
   let port = await choosePort(dataDir, options.port);
   let server = await withFreshPort(launch, async () => {
     if (options.port === undefined) port = await choosePort(dataDir, undefined);
@@ -65,6 +75,7 @@ function configuration({ port, password, dataDir, durable }: Settings): string {
     `port ${port}`,
     `requirepass ${password}`,
     `dir ${JSON.stringify(dataDir)}`,
+    `pidfile ${JSON.stringify(join(dataDir, "redis.pid"))}`,
     "daemonize no",
     "maxmemory-policy noeviction",
     'save ""',

@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { openSync, closeSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import type { Readable } from "node:stream";
+import { DevError } from "./errors.ts";
 import type { RunAs } from "./run-as.ts";
 
 /** What to run, and how it likes to be stopped. */
@@ -112,7 +113,7 @@ async function serverId(child: ChildProcess): Promise<number> {
     })(),
   ]);
   const pid = Number(text);
-  if (!(pid > 0)) throw new Error("The shell that watches the server did not start it.");
+  if (!(pid > 0)) throw new DevError("The shell that watches the server did not start it.");
   return pid;
 }
 

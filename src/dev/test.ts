@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { constants } from "node:os";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { openServers } from "./servers.ts";
+import { openTestServers } from "./servers.ts";
 import { testFiles } from "./test-files.ts";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
@@ -19,7 +19,7 @@ if (files.length === 0) {
 process.exitCode = await runTests();
 
 async function runTests(): Promise<number> {
-  await using servers = await openServers();
+  await using servers = await openTestServers();
   const { REDIS_URL: _r, DATABASE_URL: _d, ...rest } = process.env;
   const env = {
     ...rest,
@@ -27,7 +27,11 @@ async function runTests(): Promise<number> {
     TASKTRAIL_TEST_DATABASE_URL: servers.postgres.url,
   };
   const flags = ["--test", "--test-concurrency=3", "--test-timeout=300000", ...options];
-  const child = spawn(process.execPath, [...process.execArgv, ...flags, ...files], { cwd: root, env, stdio: "inherit" });
+  const child = spawn(process.execPath, [...process.execArgv, ...flags, ...files], {
+    cwd: root,
+    env,
+    stdio: "inherit",
+  });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => child.kill(signal));
   const [code, signal] = (await once(child, "exit")) as [number | null, NodeJS.Signals | null];
   return signal === null ? (code ?? 1) : 128 + constants.signals[signal];

@@ -15,7 +15,9 @@ test("the shared Redis takes keys of a namespace", async () => {
 test("a test database is empty and UTF-8", async () => {
   const client = new pg.Client(await testDatabase());
   await client.connect();
-  const { rows } = await client.query("select upper('ä') as upper, (select count(*)::int from pg_stat_user_tables) as tables");
+  const { rows } = await client.query(
+    "select upper('ä') as upper, (select count(*)::int from pg_stat_user_tables) as tables",
+  );
   assert.deepEqual(rows, [{ upper: "Ä", tables: 0 }]);
   await client.end();
 });
