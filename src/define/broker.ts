@@ -1,0 +1,61 @@
+import type { Deps, Values } from "../di/provider.ts";
+import type { RunHandle } from "../run.ts";
+import type { Contract } from "./contract.ts";
+import type { TaskRef } from "./dispatch.ts";
+import type { Duration } from "./duration.ts";
+import type { JsonCheck } from "./json-check.ts";
+import type { Policies } from "./policy.ts";
+import type { InputOf, Schema } from "./schema.ts";
+import type { Task, TaskDefinition, TaskHost } from "./task.ts";
+
+/** A logger; pino fits as it is. */
+export interface LoggerLike {
+  debug(bindings: object, message?: string): void;
+  info(bindings: object, message?: string): void;
+  warn(bindings: object, message?: string): void;
+  error(bindings: object, message?: string): void;
+  child(bindings: Record<string, unknown>): LoggerLike;
+}
+
+/** What a broker may be told. All of it is read at first use. */
+export interface BrokerOptions {
+  /** `redis://…`, `rediss://…`, or a function that makes an ioredis client (called once per connection that the engine needs). Default: REDIS_URL. */
+  readonly redis?: string | (() => unknown) | undefined;
+  /** `postgres://…`, or a function that makes a slonik pool. Opened by the projector and `getDbSession`; never by a dispatch. Default: DATABASE_URL. */
+  readonly database?: string | (() => unknown) | undefined;
+  /** First part of every Redis key. Default: TASKTRAIL_NAMESPACE, else "tasktrail". */
+  readonly namespace?: string | undefined;
+  /** Root logger; pino fits as it is. Default: pino to stderr at LOG_LEVEL, else "info". */
+  readonly logger?: LoggerLike | undefined;
+  /** Policies of tasks that do not state their own. */
+  readonly defaults?: Policies | undefined;
+  /** How long a dispatch waits for Redis before EnqueueFailed. Default "5s". */
+  readonly enqueueTimeout?: Duration | undefined;
+  /** Largest input and largest result, in bytes of JSON. Default 262144 (256 KiB). */
+  readonly maxPayloadBytes?: number | undefined;
+}
+
+/**
+ * Where tasks are declared and dispatched from. Opens nothing, and reads no variable, before its first use.
+ * Its dispatch connection holds no process alive and closes after a minute without use; `close()` is for tests and for shutdown hooks.
+ */
+export interface Broker extends TaskHost, AsyncDisposable {
+  /** Declares a task with its handler. The result's type is the handler's; a stated one is a `contract`. */
+  task<I extends Schema<any, any> = Schema<undefined>, D extends Deps = {}, Result = void>(
+    definition: TaskDefinition<I, D, Result> &
+      JsonCheck<InputOf<I>, "input", "input"> &
+      JsonCheck<Result, "run", "result">,
+  ): Task<InputOf<I>, Result, Values<D>>;
+  /** Dispatches contracts whose handlers live elsewhere: `const { sendInvoice } = broker.bind(contracts)`. */
+  bind<Contracts extends Record<string, Contract<any, any, any, any>>>(
+    contracts: Contracts,
+  ): {
+    readonly [K in keyof Contracts]: Contracts[K] extends Contract<infer Input, any, any, infer Final>
+      ? TaskRef<Input, Final>
+      : never;
+  };
+  /** A hold on any run, by its id. */
+  handle(id: string): RunHandle<unknown>;
+  /** Sends what is pending and closes what was opened. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,51 @@
+import type { Override } from "../di/provider.ts";
+import type { Duration } from "./duration.ts";
+
+/** Whether a role is alive and doing its work. */
+export interface Health {
+  readonly isLive: boolean;
+  readonly isReady: boolean;
+  /** Milliseconds since Redis last answered a read. */
+  readonly lastReadAgeMs: number;
+}
+
+/** A worker, a scheduler or a projector. */
+export interface Role extends AsyncDisposable {
+  /** Runs until the signal is aborted or `stop()` is called; returns when drained. Rejects when it cannot go on. */
+  run(signal?: AbortSignal): Promise<void>;
+  /** Stops taking work, waits for `shutdownGrace`, hands the rest back. */
+  stop(): Promise<void>;
+  readonly health: () => Health;
+}
+
+/** What a worker may be told. */
+export interface WorkerOptions {
+  /** Default: TASKTRAIL_QUEUES (comma-separated), else every queue that a task of the broker names. */
+  readonly queues?: readonly string[] | undefined;
+  /** Handlers at once. Default: TASKTRAIL_CONCURRENCY, else 10. The pool of `getDbSession` is made as large. */
+  readonly concurrency?: number | undefined;
+  /** How long a silent worker keeps its entries. Default "30s". */
+  readonly lease?: Duration | undefined;
+  /** How long `stop()` waits for handlers before it aborts them. Default "30s". */
+  readonly shutdownGrace?: Duration | undefined;
+  /** Deliveries without an end after which a run dies as poison. Default 5. */
+  readonly maxDeliveries?: number | undefined;
+  /** How long a run of a task or version that this worker does not know waits for one that does. Default "15m". */
+  readonly unknownTaskGrace?: Duration | undefined;
+  /** How long a handler may block the event loop before the worker counts as dead. Default "5m". */
+  readonly maxBlock?: Duration | undefined;
+  /** Values in the place of providers, for all runs of this worker. */
+  readonly overrides?: readonly Override[] | undefined;
+}
+
+/** What a scheduler may be told. */
+export interface SchedulerOptions {
+  /** URLs of the Redis servers that hold the locks, an odd number of them. Default: the broker's own. */
+  readonly locks?: readonly string[] | undefined;
+}
+
+/** What a projector may be told. */
+export interface ProjectorOptions {
+  /** Ledger entries per transaction. Default 500. */
+  readonly batch?: number | undefined;
+}

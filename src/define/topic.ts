@@ -1,0 +1,49 @@
+import { isKeyPart } from "../../streams/keys.ts";
+import { invalidOption } from "../errors.ts";
+import type { JsonOr } from "./json-check.ts";
+import { type InputOf, isSchema, type OutputOf, type Schema } from "./schema.ts";
+
+/** A domain event as subscribers see it: CloudEvents 1.0. */
+export interface DomainEvent<Data> {
+  readonly id: string;
+  /** The topic's name. */
+  readonly type: string;
+  /** RFC 3339. */
+  readonly time: string;
+  readonly subject?: string;
+  readonly data: Data;
+}
+
+/** A stream of domain events of one type. */
+export interface Topic<in out Data, out Payload = Data> {
+  readonly kind: "tasktrail.topic";
+  readonly name: string;
+  readonly "~data"?: { readonly in: Data; readonly out: Payload };
+}
+
+/** A topic as a publisher sees it. */
+export interface TopicRecord extends Topic<any, any> {
+  readonly schema: Schema<any, any>;
+}
+
+/** Declares a stream of domain events. `name` is what subscribers know it by, such as "user.created". Throws InvalidOption. */
+export function topic<S extends Schema<any, any>>(
+  name: string,
+  schema: S & JsonOr<InputOf<S>, unknown, "data">,
+): Topic<InputOf<S>, OutputOf<S>> {
+  if (typeof name !== "string" || !isKeyPart(name)) {
+    throw invalidOption("name", `a topic's name is 1 to 100 characters, none of them white space, ":", "{" or "}"`);
+  }
+  if (!isSchema(schema)) throw invalidOption("schema", `topic "${name}" needs a schema, such as z.object({ … })`);
+  return { kind: "tasktrail.topic", name, schema } as unknown as Topic<InputOf<S>, OutputOf<S>>;
+}
+
+/** Publishes domain events from inside a run. */
+export interface EventPublisher {
+  /** Checks now, publishes once the run's providers have committed; not at all when they roll back. Throws InvalidInput. */
+  publish<Data>(
+    topic: Topic<Data, any>,
+    data: NoInfer<Data>,
+    options?: { readonly subject?: string | undefined; readonly id?: string | undefined },
+  ): void;
+}

@@ -1,0 +1,295 @@
+/** What went wrong, in a word that stays the same over versions. */
+export type ErrorCode =
+  | "invalid_option"
+  | "invalid_input"
+  | "invalid_result"
+  | "not_json"
+  | "too_large"
+  | "enqueue_failed"
+  | "duplicate_task"
+  | "no_tasks"
+  | "no_handler"
+  | "provider_misused"
+  | "result_timeout"
+  | "result_not_kept"
+  | "run_unknown"
+  | "run_failed"
+  | "run_cancelled"
+  | "run_skipped"
+  | "timeout"
+  | "lease_lost"
+  | "lock_lost"
+  | "shutdown"
+  | "retry"
+  | "abort";
+
+/** What an error of ours may carry beside its code and message. */
+export interface ErrorExtras {
+  readonly cause?: unknown;
+  readonly details?: Readonly<Record<string, unknown>> | undefined;
+}
+
+// By a registered symbol: errors must be known across two copies of the package, where `instanceof` fails.
+const brand = Symbol.for("tasktrail.error");
+
+/**
+ * Every error of ours: a stable code, a cause, and a message that says what happened and what to do.
+ * Told apart by `code`, not by `instanceof` (there may be two copies of the package).
+ */
+export class TasktrailError extends Error {
+  readonly code: ErrorCode;
+  readonly details: Readonly<Record<string, unknown>>;
+  constructor(code: ErrorCode, message: string, extras: ErrorExtras = {}) {
+    super(message, extras.cause === undefined ? undefined : { cause: extras.cause });
+    this.code = code;
+    this.details = extras.details ?? {};
+    Object.defineProperty(this, "name", { value: nameOf(code), configurable: true, writable: true });
+    Object.defineProperty(this, brand, { value: true });
+  }
+}
+
+/** `invalid_input` is called `InvalidInput` in stacks and logs. */
+function nameOf(code: string): string {
+  return code.replace(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+/** True for an error of ours, of this copy of the package or another; with a code, for one with that code. */
+export function isTasktrailError(error: unknown, code?: ErrorCode): error is TasktrailError {
+  if (typeof error !== "object" || error === null || !(brand in error)) return false;
+  return code === undefined || (error as unknown as TasktrailError).code === code;
+}
+
+/** An option that cannot be. `option` is its path, such as `retry.attempts`. */
+export function invalidOption(option: string, problem: string, extras: ErrorExtras = {}): TasktrailError {
+  return new TasktrailError("invalid_option", `${option}: ${problem}`, {
+    ...extras,
+    details: { option, ...extras.details },
+  });
+}
+
+/** One thing that a schema found wrong, by the path of its place. Values are not kept: they may be secret. */
+export interface Issue {
+  readonly path: string;
+  readonly message: string;
+}
+
+function listed(issues: readonly Issue[]): string {
+  const shown = issues.slice(0, 10).map(({ path, message }) => `  ${path}: ${message}`);
+  if (issues.length > shown.length) shown.push(`  … and ${issues.length - shown.length} more`);
+  return shown.join("\n");
+}
+
+/** An input that does not fit the task's schema. */
+export function invalidInput(task: string, issues: readonly Issue[]): TasktrailError {
+  return new TasktrailError(
+    "invalid_input",
+    `The input of task "${task}" does not fit its schema:\n${listed(issues)}`,
+    {
+      details: { task, issues },
+    },
+  );
+}
+
+/** A result that does not fit the contract's output. */
+export function invalidResult(task: string, issues: readonly Issue[]): TasktrailError {
+  return new TasktrailError(
+    "invalid_result",
+    `The result of task "${task}" does not fit the output of its contract:\n${listed(issues)}`,
+    { details: { task, issues } },
+  );
+}
+
+/** A value that would not survive JSON. `problem` begins with the path of the culprit. */
+export function notJson(problem: string, details: { readonly path: string; readonly task?: string }): TasktrailError {
+  return new TasktrailError("not_json", problem, { details });
+}
+
+/** An input or a result of more bytes than `maxPayloadBytes`. */
+export function tooLarge(what: string, size: { readonly bytes: number; readonly maxBytes: number }): TasktrailError {
+  return new TasktrailError(
+    "too_large",
+    `The ${what} takes ${size.bytes} bytes of JSON, and at most ${size.maxBytes} may travel. Store it and pass a reference, or raise the broker's maxPayloadBytes.`,
+    { details: size },
+  );
+}
+
+/** What is known about a dispatch that did not succeed. */
+export interface EnqueueFailure {
+  /** True when bytes had been sent, so that the run may exist all the same. */
+  readonly ambiguous: boolean;
+  /** Runs of this call that Redis did acknowledge. */
+  readonly sent: number;
+  readonly reason: string;
+  readonly cause?: unknown;
+}
+
+/** Redis did not take a dispatch. */
+export function enqueueFailed(task: string, failure: EnqueueFailure): TasktrailError {
+  const { ambiguous, sent, reason, cause } = failure;
+  const advice = ambiguous
+    ? "It may have been taken all the same: dispatch again with the same `key` to be sure of one run."
+    : "Nothing of it was taken: it is safe to dispatch again.";
+  const before = sent > 0 ? ` ${sent} ${sent === 1 ? "run was" : "runs were"} taken before that.` : "";
+  return new TasktrailError("enqueue_failed", `Task "${task}" was not dispatched: ${reason}.${before} ${advice}`, {
+    cause,
+    details: { task, ambiguous, sent },
+  });
+}
+
+/** One name, declared at several places. */
+export function duplicateTask(name: string, places: readonly string[]): TasktrailError {
+  return new TasktrailError(
+    "duplicate_task",
+    `Task "${name}" is declared ${places.length} times, so that a worker cannot tell which handler is meant:\n${places
+      .map((place) => `  ${place}`)
+      .join("\n")}\nGive each its own name, or make sure that the module is loaded once.`,
+    { details: { name, places } },
+  );
+}
+
+/** A worker that would have nothing to do. */
+export function noTasks(): TasktrailError {
+  return new TasktrailError(
+    "no_tasks",
+    "No task is declared on this broker. Import the modules that declare tasks before the worker is created: a task exists once its module has run.",
+  );
+}
+
+/** A task that this process can dispatch but not run. */
+export function noHandler(name: string): TasktrailError {
+  return new TasktrailError(
+    "no_handler",
+    `Task "${name}" has no handler in this process: it is a contract that was bound. Implement it, with contract.implement(broker, { run }), where it is to run.`,
+    { details: { name } },
+  );
+}
+
+/** A provider that breaks the rules of `use`, or cannot be resolved. */
+export function providerMisused(problem: string, extras: ErrorExtras = {}): TasktrailError {
+  return new TasktrailError("provider_misused", problem, extras);
+}
+
+/** No result within the time that was asked for. The run goes on. */
+export function resultTimeout(run: string, waitedMs: number): TasktrailError {
+  return new TasktrailError(
+    "result_timeout",
+    `Run ${run} had not ended after ${waitedMs} ms. It goes on: ask again, or wait longer with result({ timeout }). If it never starts, see that a worker for its queue is running.`,
+    { details: { run, waitedMs } },
+  );
+}
+
+/** A run that succeeded, and whose result is no longer, or never was, stored. */
+export function resultNotKept(run: string): TasktrailError {
+  return new TasktrailError(
+    "result_not_kept",
+    `Run ${run} has succeeded, but its result is no longer kept. Ask sooner, or raise resultTtl of the task.`,
+    { details: { run } },
+  );
+}
+
+/** An id that belongs to no run that is still remembered. */
+export function runUnknown(run: string): TasktrailError {
+  return new TasktrailError(
+    "run_unknown",
+    `No run ${run} is known. Its id may belong to another namespace, or its history may have been deleted.`,
+    { details: { run } },
+  );
+}
+
+/** A run that ended without a result. `cause` is the handler's error, as far as it was recorded. */
+export function runFailed(run: string, reason: string, cause?: unknown): TasktrailError {
+  const because = cause instanceof Error ? `: ${cause.message}` : "";
+  return new TasktrailError("run_failed", `Run ${run} has failed (${reason})${because}`, {
+    cause,
+    details: { run, reason },
+  });
+}
+
+/** A run that was cancelled. */
+export function runCancelled(run: string, reason?: string): TasktrailError {
+  return new TasktrailError("run_cancelled", `Run ${run} was cancelled${reason === undefined ? "" : `: ${reason}`}`, {
+    details: { run, reason },
+  });
+}
+
+/** A run that did not start since another one held the lock. */
+export function runSkipped(run: string, holder?: string): TasktrailError {
+  return new TasktrailError(
+    "run_skipped",
+    `Run ${run} was skipped, since ${holder === undefined ? "another run" : `run ${holder}`} of the same task was still at work`,
+    { details: { run, holder } },
+  );
+}
+
+/** Why the signal of an attempt was aborted: its time was over. */
+export function timedOut(task: string, timeoutMs: number): TasktrailError {
+  return new TasktrailError(
+    "timeout",
+    `The attempt took longer than the timeout of task "${task}", ${timeoutMs} ms. Raise \`timeout\`, or call run.extend() while there is progress.`,
+    { details: { task, timeoutMs } },
+  );
+}
+
+/** Why the signal of an attempt was aborted: the worker no longer owns the run. */
+export function leaseLost(run: string): TasktrailError {
+  return new TasktrailError(
+    "lease_lost",
+    `This worker was silent for longer than its lease, and run ${run} has gone to another one. What this attempt still does is not recorded.`,
+    { details: { run } },
+  );
+}
+
+/** Why the signal of an attempt was aborted, or an extension refused: the overlap lock has gone. */
+export function lockLost(task: string, holder?: string): TasktrailError {
+  return new TasktrailError(
+    "lock_lost",
+    `The overlap lock of "${task}" has ${holder === undefined ? "expired" : `gone to run ${holder}`}. Raise \`lockTtl\`, or call run.extend() before it ends.`,
+    { details: { task, holder } },
+  );
+}
+
+/** Why the signal of an attempt was aborted: the worker stops, and its grace is over. */
+export function shuttingDown(graceMs: number): TasktrailError {
+  return new TasktrailError(
+    "shutdown",
+    `The worker is stopping, and ${graceMs} ms of grace are over. The run goes back to the queue; no attempt is used up.`,
+    { details: { graceMs } },
+  );
+}
+
+/** The candidate that was probably meant, or undefined when none is near. */
+export function nearest(word: string, candidates: Iterable<string>): string | undefined {
+  const wanted = word.toLowerCase();
+  let best: string | undefined;
+  let bestDistance = Math.max(1, Math.floor(wanted.length / 3)) + 1;
+  for (const candidate of candidates) {
+    const distance = editDistance(wanted, candidate.toLowerCase(), bestDistance);
+    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
+  }
+  return best;
+}
+
+/** `. Did you mean "timeout"?` when a candidate is near, else nothing: to be put at the end of a message. */
+export function didYouMean(word: string, candidates: Iterable<string>): string {
+  const found = nearest(word, candidates);
+  return found === undefined ? "" : `. Did you mean "${found}"?`;
+}
+
+/** Insertions, deletions, replacements and swaps of neighbours between two words; `limit` when there are that many or more. */
+function editDistance(a: string, b: string, limit: number): number {
+  if (Math.abs(a.length - b.length) >= limit) return limit;
+  let before: number[] = [];
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      let least = Math.min(replaced, (row[j] as number) + 1, (next[j - 1] as number) + 1);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+        least = Math.min(least, (before[j - 2] as number) + 1);
+      next.push(least);
+    }
+    [before, row] = [row, next];
+  }
+  return Math.min(row[b.length] as number, limit);
+}

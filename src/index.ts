@@ -1,0 +1,34 @@
+export type { Broker, BrokerOptions, LoggerLike } from "./define/broker.ts";
+export { type Contract, type ContractDefinition, contract } from "./define/contract.ts";
+export { type CronCheck, type CronDefinition, type CronPolicies, type CronTask, cron } from "./define/cron.ts";
+export type { DispatchOptions, Dispatcher, InputArgs, TaskRef } from "./define/dispatch.ts";
+export { type Duration, duration } from "./define/duration.ts";
+export type { Policies, RetryPolicy } from "./define/policy.ts";
+export type { Health, ProjectorOptions, Role, SchedulerOptions, WorkerOptions } from "./define/role.ts";
+export {
+  type InputOf,
+  type OutputOf,
+  type Schema,
+  type SchemaIssue,
+  type SchemaResult,
+  unchecked,
+} from "./define/schema.ts";
+export { Abort, Retry } from "./define/steer.ts";
+export type { Awaitable, HandlerDefinition, Named, Task, TaskDefinition, TaskHost } from "./define/task.ts";
+export { type DomainEvent, type EventPublisher, type Topic, topic } from "./define/topic.ts";
+export { getBroker, getRun } from "./di/leaves.ts";
+export {
+  type Deps,
+  type Override,
+  override,
+  type Provider,
+  type ProviderDefinition,
+  provider,
+  type Scope,
+  type Use,
+  type Used,
+  type Values,
+} from "./di/provider.ts";
+export { type ErrorCode, TasktrailError } from "./errors.ts";
+export type { RunContext, RunHandle, RunStatus, Slot } from "./run.ts";
+export type { EventType, LedgerEvent, LedgerEvents, RecordedError } from "../streams/events.ts";
