@@ -68,7 +68,12 @@ const lifecycle = {
   "run.failed": ofAttempt.extend({ error: recordedError, durationMs: ms, retryAt: ms.optional() }),
   "run.released": ofRun.extend({ attempt: count, delivery: count, worker: z.string(), from: z.string() }),
   "run.redelivered": ofRun.extend({ attempt: count, delivery: count, from: z.string(), to: z.string() }),
-  "run.deferred": ofRun.extend({ attempt: count.optional(), reason: z.string(), retryAt: ms, worker: z.string().optional() }),
+  "run.deferred": ofRun.extend({
+    attempt: count.optional(),
+    reason: z.string(),
+    retryAt: ms,
+    worker: z.string().optional(),
+  }),
   "run.recovered": ofRun.extend({ attempt: count, delivery: count, to: z.string() }),
   "run.restored": ofRun.extend({ reason: z.string().optional() }),
 
@@ -82,7 +87,12 @@ const lifecycle = {
     error: recordedError.optional(),
     durationMs: ms.optional(),
   }),
-  "run.cancelled": ofRun.extend({ reason: z.string().optional(), attempt: count.optional(), worker: z.string().optional(), durationMs: ms.optional() }),
+  "run.cancelled": ofRun.extend({
+    reason: z.string().optional(),
+    attempt: count.optional(),
+    worker: z.string().optional(),
+    durationMs: ms.optional(),
+  }),
   "run.skipped": ofRun.extend({
     reason: z.string(),
     /** The run that held the overlap lock. */
@@ -93,16 +103,32 @@ const lifecycle = {
     worker: z.string().optional(),
   }),
   /** Its entry was gone while a worker held it. The run's id is known only when the archive is asked for it. */
-  "run.lost": recorded.extend({ queue: z.string(), entry: z.string(), run: z.string().optional(), task: z.string().optional() }),
+  "run.lost": recorded.extend({
+    queue: z.string(),
+    entry: z.string(),
+    run: z.string().optional(),
+    task: z.string().optional(),
+  }),
 } as const;
 
 const notes = {
   "run.progressed": ofAttempt.extend({ done: z.number(), total: z.number().optional(), note: z.string().optional() }),
-  "run.cancel_requested": recorded.extend({ queue: z.string(), run: z.string(), task: z.string().optional(), reason: z.string().optional() }),
+  "run.cancel_requested": recorded.extend({
+    queue: z.string(),
+    run: z.string(),
+    task: z.string().optional(),
+    reason: z.string().optional(),
+  }),
   "run.fenced": ofAttempt.extend({ refused: z.string() }),
   "run.redriven": ofRun.extend({ as: z.string() }),
   "run.overran": ofAttempt.extend({ reason: z.string() }),
-  "slot.fired": ofSlot.extend({ run: z.string(), trigger: slotTrigger, lateMs: ms, timezone: z.string(), scheduledLocal: z.string().optional() }),
+  "slot.fired": ofSlot.extend({
+    run: z.string(),
+    trigger: slotTrigger,
+    lateMs: ms,
+    timezone: z.string(),
+    scheduledLocal: z.string().optional(),
+  }),
   "slot.skipped": ofSlot.extend({ run: z.string().optional(), reason: z.string(), holder: z.string().optional() }),
   /** The slots from `slot` to `until`, both included, did not fire. */
   "slot.missed": ofSlot.extend({ until: ms, missedCount: count, reason: z.string() }),
@@ -126,7 +152,9 @@ export type EventType = keyof typeof eventSchemas;
 /** Every event by its type. Instants are in milliseconds since 1970, on Redis' clock. */
 export type LedgerEvents = { [K in EventType]: z.infer<(typeof eventSchemas)[K]> };
 /** One recorded fact; `switch (event.type)` narrows it. */
-export type LedgerEvent<Type extends EventType = EventType> = { [K in Type]: { readonly type: K } & Readonly<LedgerEvents[K]> }[Type];
+export type LedgerEvent<Type extends EventType = EventType> = {
+  [K in Type]: { readonly type: K } & Readonly<LedgerEvents[K]>;
+}[Type];
 /** An event of a type that this version does not know. Archived as it is; no projection is shown it. */
 export interface UnknownEvent {
   readonly type: string;
@@ -136,10 +164,24 @@ export interface UnknownEvent {
 }
 
 /** Endings: exactly one per run and ledger epoch, and nothing but notes after it. */
-export const ENDINGS = ["run.succeeded", "run.died", "run.cancelled", "run.skipped", "run.lost"] as const satisfies readonly EventType[];
+export const ENDINGS = [
+  "run.succeeded",
+  "run.died",
+  "run.cancelled",
+  "run.skipped",
+  "run.lost",
+] as const satisfies readonly EventType[];
 /** Transitions: what moves a run from one state to the next. */
 export const TRANSITIONS = [
-  "run.enqueued", "run.due", "run.started", "run.failed", "run.released", "run.redelivered", "run.deferred", "run.recovered", "run.restored",
+  "run.enqueued",
+  "run.due",
+  "run.started",
+  "run.failed",
+  "run.released",
+  "run.redelivered",
+  "run.deferred",
+  "run.recovered",
+  "run.restored",
 ] as const satisfies readonly EventType[];
 
 const endings: ReadonlySet<string> = new Set(ENDINGS);
@@ -162,5 +204,7 @@ export function parseEvent(value: { readonly type: EventType }): LedgerEvent {
 
 /** An event as a writer hands it over: `v`, `at` and `queue` may come from the batch's header. */
 export type EventDraft<Type extends EventType = EventType> = {
-  [K in Type]: { readonly type: K } & Readonly<Omit<LedgerEvents[K], "v" | "at" | "queue" | "position" | "traceId">> & { readonly at?: number };
+  [K in Type]: { readonly type: K } & Readonly<Omit<LedgerEvents[K], "v" | "at" | "queue" | "position" | "traceId">> & {
+      readonly at?: number;
+    };
 }[Type];

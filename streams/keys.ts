@@ -52,7 +52,8 @@ export function isKeyPart(name: string): boolean {
 
 /** The keys of a queue's one lane. `namespace` and `queue` contain no `:`, `{` or `}`: checked where they are given, asserted here. */
 export function laneKeys(namespace: string, queue: string): LaneKeys {
-  if (!isKeyPart(namespace) || !isKeyPart(queue)) throw new RangeError(`no key can be built from namespace "${namespace}" and queue "${queue}"`);
+  if (!isKeyPart(namespace) || !isKeyPart(queue))
+    throw new RangeError(`no key can be built from namespace "${namespace}" and queue "${queue}"`);
   const tag = `{${namespace}:${queue}}`;
   return {
     tag,

@@ -18,7 +18,13 @@ export interface BatchHeader {
   /** The writer's clock against Redis', in ms. */
   readonly o?: number | undefined;
   /** What every event of the batch has unless it says otherwise. */
-  readonly d: { readonly v: number; readonly queue: string; readonly at: number; readonly worker?: string | undefined; readonly traceparent?: string | undefined };
+  readonly d: {
+    readonly v: number;
+    readonly queue: string;
+    readonly at: number;
+    readonly worker?: string | undefined;
+    readonly traceparent?: string | undefined;
+  };
 }
 
 /** A ledger entry as Redis gives it and the archive keeps it. */
@@ -31,7 +37,10 @@ export interface LedgerEntry {
 }
 
 /** A header as it is written. */
-export function encodeHeader(writer: { readonly incarnation: string; readonly call: number; readonly clockOffsetMs: number }, defaults: Omit<BatchHeader["d"], "v">): string {
+export function encodeHeader(
+  writer: { readonly incarnation: string; readonly call: number; readonly clockOffsetMs: number },
+  defaults: Omit<BatchHeader["d"], "v">,
+): string {
   const header: BatchHeader = {
     f: 1,
     p: writer.incarnation,
@@ -71,7 +80,9 @@ export interface Place {
 export function decodeEntry(entry: LedgerEntry, place: Place): (LedgerEvent | UnknownEvent)[] {
   const at = Number(entry.id.slice(0, entry.id.indexOf("-")));
   const where = (index: number) => `${place.queue}/${place.incarnation}/${entry.id}/${index}`;
-  const malformed = (why: string): UnknownEvent[] => [{ type: "ledger.malformed", at, queue: place.queue, position: where(0), why }];
+  const malformed = (why: string): UnknownEvent[] => [
+    { type: "ledger.malformed", at, queue: place.queue, position: where(0), why },
+  ];
   let header: Partial<BatchHeader>;
   let events: unknown;
   try {
@@ -80,7 +91,8 @@ export function decodeEntry(entry: LedgerEntry, place: Place): (LedgerEvent | Un
   } catch (error) {
     return malformed(String(error));
   }
-  if (header === null || typeof header !== "object" || header.f !== 1 || !Array.isArray(events)) return malformed("not a record batch");
+  if (header === null || typeof header !== "object" || header.f !== 1 || !Array.isArray(events))
+    return malformed("not a record batch");
   const defaults = { queue: place.queue, at, ...header.d };
   return events.map((event: unknown, index) => decodeEvent(event, defaults, where(index)));
 }
@@ -105,19 +117,36 @@ type RawEntry = [id: string, fields: string[] | null];
 /** Turns Redis' reply into entries; fields in any order, missing ones empty. */
 export function toLedgerEntry([id, fields]: RawEntry): LedgerEntry {
   const found: Record<string, string> = {};
-  for (let i = 0; fields !== null && i + 1 < fields.length; i += 2) found[fields[i] as string] = fields[i + 1] as string;
+  for (let i = 0; fields !== null && i + 1 < fields.length; i += 2)
+    found[fields[i] as string] = fields[i + 1] as string;
   return { id, header: found["h"] ?? "", count: Number(found["n"] ?? 0), events: found["events"] ?? "" };
 }
 
 /** Reads entries from an id on, that one included. `count` is an upper bound: 16 entries of up to 256 KiB each are the most that is asked for at once. */
-export async function readEntries(redis: Redis, keys: LaneKeys, range: { readonly from: string; readonly until?: string; readonly count: number }): Promise<LedgerEntry[]> {
+export async function readEntries(
+  redis: Redis,
+  keys: LaneKeys,
+  range: { readonly from: string; readonly until?: string; readonly count: number },
+): Promise<LedgerEntry[]> {
   const reply = (await redis.xrange(keys.events, range.from, range.until ?? "+", "COUNT", range.count)) as RawEntry[];
   return reply.map(toLedgerEntry);
 }
 
 /** Waits at most `blockMs` for entries after an id, on a connection of its own. None came: an empty array. */
-export async function waitForEntries(blocking: Redis, keys: LaneKeys, after: { readonly id: string; readonly count: number; readonly blockMs: number }): Promise<LedgerEntry[]> {
-  const reply = (await blocking.xread("COUNT", after.count, "BLOCK", after.blockMs, "STREAMS", keys.events, after.id)) as [string, RawEntry[]][] | null;
+export async function waitForEntries(
+  blocking: Redis,
+  keys: LaneKeys,
+  after: { readonly id: string; readonly count: number; readonly blockMs: number },
+): Promise<LedgerEntry[]> {
+  const reply = (await blocking.xread(
+    "COUNT",
+    after.count,
+    "BLOCK",
+    after.blockMs,
+    "STREAMS",
+    keys.events,
+    after.id,
+  )) as [string, RawEntry[]][] | null;
   return reply?.[0]?.[1].map(toLedgerEntry) ?? [];
 }
 

@@ -1,7 +1,17 @@
 import { type EventType, isEnding } from "./events.ts";
 
 /** Where a run is in its life. `none` is before its first event; the last five are endings. */
-export type RunState = "none" | "scheduled" | "waiting" | "running" | "retrying" | "succeeded" | "died" | "cancelled" | "skipped" | "lost";
+export type RunState =
+  | "none"
+  | "scheduled"
+  | "waiting"
+  | "running"
+  | "retrying"
+  | "succeeded"
+  | "died"
+  | "cancelled"
+  | "skipped"
+  | "lost";
 
 const live = ["scheduled", "waiting", "running", "retrying"] as const;
 
@@ -10,7 +20,9 @@ const live = ["scheduled", "waiting", "running", "retrying"] as const;
  * An event that is not listed is a note: it may come at any time and changes nothing.
  * The scripts in `scripts/` write these events and no others; a property test holds them to this table.
  */
-export const LEGAL: Readonly<Partial<Record<EventType, { readonly from: readonly RunState[]; readonly to: RunState }>>> = {
+export const LEGAL: Readonly<
+  Partial<Record<EventType, { readonly from: readonly RunState[]; readonly to: RunState }>>
+> = {
   "run.enqueued": { from: ["none"], to: "waiting" },
   "run.due": { from: ["scheduled", "retrying"], to: "waiting" },
   "run.started": { from: ["waiting"], to: "running" },
@@ -42,7 +54,9 @@ export function evolve(state: RunState, event: Step): RunState | undefined {
 }
 
 /** The first event of a run's history that may not stand where it stands; undefined when the history is legal. */
-export function firstIllegal(history: readonly Step[]): { readonly index: number; readonly state: RunState; readonly type: string } | undefined {
+export function firstIllegal(
+  history: readonly Step[],
+): { readonly index: number; readonly state: RunState; readonly type: string } | undefined {
   let state: RunState = "none";
   for (const [index, event] of history.entries()) {
     const next = evolve(state, event);

@@ -1,0 +1,95 @@
+import type { Redis, RedisOptions } from "ioredis";
+
+/** Where Redis is: a URL, or a function that makes an ioredis client, called once per connection. */
+export type RedisSource = string | (() => unknown);
+
+/** What a connection is for; its name in `CLIENT LIST`. A blocking reader never shares one. */
+export type Purpose = "dispatch" | "command" | "read" | "follow" | "beat" | "lock" | "project" | "user" | "tool";
+
+/**
+ * Options that every connection of ours needs. Writes are never resent by the driver and never wait in its queue:
+ * our own calls carry a call number and a deadline, so that a repeat is recognised and nothing lands after its error.
+ */
+const OURS = {
+  protocol: 2,
+  enableOfflineQueue: false,
+  autoResendUnfulfilledCommands: false,
+  maxRetriesPerRequest: null,
+  connectTimeout: 5_000,
+  keepAlive: 10_000,
+  lazyConnect: true,
+} as const satisfies RedisOptions;
+
+/** Waits between attempts to connect: 50 ms doubling to 2 s, the upper half of each at random. */
+export function reconnectDelayMs(attempt: number, random: () => number = Math.random): number {
+  const whole = Math.min(50 * 2 ** Math.min(attempt - 1, 10), 2_000);
+  return Math.round(whole / 2 + (whole / 2) * random());
+}
+
+/** Makes a client that is not connected yet. ioredis is loaded by the first call. `onError` hears every connection error; there is always a listener, so none is fatal. */
+export async function openRedis(
+  source: RedisSource,
+  purpose: Purpose,
+  onError: (error: Error) => void = () => {},
+): Promise<Redis> {
+  const client = typeof source === "string" ? await fromUrl(source, purpose) : (source() as Redis);
+  if (typeof source !== "string")
+    Object.assign(client.options, {
+      enableOfflineQueue: false,
+      autoResendUnfulfilledCommands: false,
+      maxRetriesPerRequest: null,
+    });
+  client.on("error", onError);
+  return client;
+}
+
+async function fromUrl(url: string, purpose: Purpose): Promise<Redis> {
+  const { Redis } = await import("ioredis");
+  return new Redis(url, {
+    ...OURS,
+    connectionName: `tasktrail-${purpose}`,
+    retryStrategy: (attempt) => reconnectDelayMs(attempt),
+  });
+}
+
+/** Resolves true once the client can take commands; false when that has not come about in time, or the signal was aborted. Never rejects. */
+export async function ready(client: Redis, waitMs: number, signal?: AbortSignal): Promise<boolean> {
+  if (client.status === "ready") return true;
+  if (signal?.aborted === true) return false;
+  if (client.status === "wait" || client.status === "end") client.connect().catch(() => {});
+  return new Promise((resolve) => {
+    const done = (isReady: boolean) => {
+      clearTimeout(timer);
+      client.off("ready", onReady);
+      signal?.removeEventListener("abort", onAbort);
+      resolve(isReady);
+    };
+    const onReady = () => done(true);
+    const onAbort = () => done(false);
+    const timer = setTimeout(done, waitMs, false);
+    client.once("ready", onReady);
+    signal?.addEventListener("abort", onAbort, { once: true });
+  });
+}
+
+/** How Redis, or the way to it, said no. */
+export type Refusal = "away" | "full" | "denied" | "no_group" | "wrong_type" | "other";
+
+const AWAY =
+  /^(LOADING|BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|UNBLOCKED|NOREPLICAS)|Connection is closed|Stream isn't writeable|Command timed out|Socket closed|Socket timeout|ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|max retries|MaxRetries/;
+const DENIED = /^(NOAUTH|WRONGPASS|NOPERM)/;
+
+/** What kind of refusal an error is. `away` and `full` pass by themselves. */
+export function refusal(error: unknown): Refusal {
+  const text = error instanceof Error ? error.message : String(error);
+  if (text.includes("NOGROUP") || text.includes("no longer exists")) return "no_group";
+  if (/(^|: )OOM |^MISCONF|-OOM/.test(text)) return "full";
+  if (DENIED.test(text)) return "denied";
+  if (text.includes("WRONGTYPE")) return "wrong_type";
+  return AWAY.test(text) ? "away" : "other";
+}
+
+/** Ends a connection without waiting for what is in flight. */
+export function disconnect(client: Redis): void {
+  client.disconnect(false);
+}

@@ -1,0 +1,145 @@
+import type { EventDraft } from "./events.ts";
+import { type CallLimits, callScript, type Lane } from "./lane.ts";
+import { encodeEvents } from "./ledger.ts";
+
+/** Most records in one call. */
+export const CALL_RECORDS = 500;
+/** Most bytes of input in one call, of which one oversize record alone may be the only exception: arguments into Lua cost about 2 µs a KB, in which Redis serves nobody else. */
+export const CALL_BYTES = 262_144;
+
+/** One run to be enqueued. */
+export interface EnqueueRecord {
+  readonly run: string;
+  readonly task: string;
+  /** JSON of an EntryMeta. */
+  readonly meta: string;
+  /** JSON of the input; empty for none. */
+  readonly body: string;
+  /** Must have started by then, in ms on Redis' clock; 0: no matter when. */
+  readonly expires: number;
+  /** Not before then, in ms on Redis' clock; 0: now. */
+  readonly dueAt: number;
+  /** The Redis key of its idempotency key, and how long that lives at most, in ms. */
+  readonly key?: { readonly name: string; readonly ttlMs: number } | undefined;
+  readonly event: EventDraft<"run.enqueued">;
+  /** Recorded before it, in the same batch: what made it. Only for runs without a key. */
+  readonly before?: EventDraft | undefined;
+}
+
+/** What became of a call. */
+export interface Enqueued {
+  /** By index: the run that was there before under the same key. */
+  readonly existing: ReadonlyMap<number, string>;
+  /** The id of a record's entry; undefined when it is scheduled, was there before, or the answer had got lost and was asked for again. */
+  entryId(index: number): string | undefined;
+  /** The ledger entry that records it; empty when nothing was new. */
+  readonly ledgerId: string;
+}
+
+/** Cuts records into calls of at most 500 records and 256 KiB. */
+export function cutIntoCalls<T extends { readonly body: string; readonly meta: string }>(records: readonly T[]): T[][] {
+  const calls: T[][] = [];
+  let current: T[] = [];
+  let bytes = 0;
+  for (const record of records) {
+    const size = record.body.length + record.meta.length;
+    if (current.length > 0 && (current.length >= CALL_RECORDS || bytes + size > CALL_BYTES)) {
+      calls.push(current);
+      current = [];
+      bytes = 0;
+    }
+    current.push(record);
+    bytes += size;
+  }
+  if (current.length > 0) calls.push(current);
+  return calls;
+}
+
+/**
+ * Enqueues the records of one call: all or none. Tried again under the same call number until the deadline; after that the script
+ * itself refuses it, so that nothing lands later. Throws CallFailed.
+ */
+export async function enqueue(
+  lane: Lane,
+  records: readonly EnqueueRecord[],
+  limits: CallLimits = {},
+): Promise<Enqueued> {
+  const call = await lane.nextCall();
+  try {
+    const { deadline } = limits;
+    const redisDeadline =
+      deadline === undefined ? 0 : Math.ceil(lane.clock.now() + Math.max(0, deadline - performance.now()));
+    const reply = await callScript(
+      lane,
+      { script: "enqueue", ...build(lane, call.number, redisDeadline, records) },
+      limits,
+    );
+    const status = String(reply[0]);
+    if (status === "late" || status === "stale") throw new EnqueueRefused(status);
+    return toEnqueued(reply);
+  } finally {
+    call.done();
+  }
+}
+
+/** The script refused a call that came after its deadline (`late`), or whose number had been reused (`stale`). */
+export class EnqueueRefused extends Error {
+  constructor(status: string) {
+    super(`Redis refused the call as ${status}`);
+    this.name = "EnqueueRefused";
+  }
+}
+
+function build(
+  lane: Lane,
+  call: number,
+  redisDeadline: number,
+  records: readonly EnqueueRecord[],
+): { keys: string[]; args: (string | number)[] } {
+  const { keys } = lane;
+  const isPlain = records.every((record) => record.dueAt === 0 && record.key === undefined);
+  const isKeyed = records.some((record) => record.key !== undefined);
+  const events = isKeyed
+    ? []
+    : records.flatMap((record) => (record.before === undefined ? [record.event] : [record.before, record.event]));
+  const named = [keys.tasks, keys.events, keys.scheduled, keys.scheduledEntries, keys.calls(lane.incarnation)];
+  const args: (string | number)[] = [
+    call,
+    redisDeadline,
+    lane.header(call),
+    events.length,
+    isKeyed ? "" : encodeEvents(events),
+    isPlain ? "plain" : "mixed",
+  ];
+  for (const record of records) {
+    args.push(record.run, record.task, record.expires, record.meta, record.body);
+    if (isPlain) continue;
+    if (record.key !== undefined) named.push(record.key.name);
+    const index = record.key === undefined ? 0 : named.length - 5;
+    args.push(
+      record.dueAt,
+      index,
+      record.key?.name ?? "",
+      record.key?.ttlMs ?? 0,
+      isKeyed ? JSON.stringify(record.event) : "",
+    );
+  }
+  return { keys: named, args };
+}
+
+function toEnqueued(reply: readonly unknown[]): Enqueued {
+  const ids = String(reply[2]);
+  const words = String(reply[3] ?? "").split(" ");
+  const existing = new Map<number, string>();
+  for (let i = 0; i + 1 < words.length; i += 2) existing.set(Number(words[i]), words[i + 1] as string);
+  let list: string[] | undefined;
+  return {
+    existing,
+    ledgerId: String(reply[4] ?? ""),
+    entryId(index) {
+      list ??= ids.split(" ");
+      const id = list[index];
+      return id === undefined || id === "-" || id === "" ? undefined : id;
+    },
+  };
+}

@@ -1,0 +1,234 @@
+import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
+import type { Redis } from "ioredis";
+import { ready, reconnectDelayMs, refusal } from "./connect.ts";
+import { GROUP, type LaneKeys, laneKeys, queuesKey } from "./keys.ts";
+import { encodeHeader } from "./ledger.ts";
+import { runScript, type ScriptName } from "./scripts.ts";
+
+/** The format of keys, entries and ledger that this version writes, and the newest that it reads. */
+export const FORMAT = 1;
+
+/** Calls that one process may have on their way in one lane: as many as a lane remembers of it. */
+export const CALLS_IN_FLIGHT = 16;
+
+/** A name for this life of this process: host, pid and chance, so that no two are ever the same. */
+export function newIncarnation(): string {
+  const host = hostname()
+    .replace(/[^\w.-]/g, "_")
+    .slice(0, 40);
+  return `${host}-${process.pid}-${randomBytes(4).toString("hex")}`;
+}
+
+/** Redis' clock as seen from here, learnt from the answers of scripts. */
+export interface RedisClock {
+  /** Now, in ms since 1970, on Redis' clock. The machine's own until a first answer came. */
+  now(): number;
+  /** Takes in what a script said the time was, between sending and receiving (both by `performance.now()`). */
+  learn(redisNowMs: number, sentAt: number, receivedAt: number): void;
+  /** Redis' clock less this machine's, in ms. */
+  offsetMs(): number;
+}
+
+/** A clock that trusts the answer that was quickest of late. */
+export function createRedisClock(local: () => number = Date.now): RedisClock {
+  let offset = 0;
+  let bestRtt = Number.POSITIVE_INFINITY;
+  return {
+    now: () => local() + offset,
+    offsetMs: () => offset,
+    learn(redisNowMs, sentAt, receivedAt) {
+      const rtt = receivedAt - sentAt;
+      bestRtt *= 1.01; // forgets: clocks drift, and a network may get slower
+      if (rtt > bestRtt && Math.abs(redisNowMs - (local() + offset)) < rtt + 5) return;
+      bestRtt = Math.min(bestRtt, rtt);
+      const seen = Math.round(redisNowMs + rtt / 2 - local());
+      // Redis tells whole milliseconds, and so does the machine: a difference of one is none.
+      offset = Math.abs(seen) <= 1 ? 0 : seen;
+    },
+  };
+}
+
+/** A queue's one lane, as one process writes to it. */
+export interface Lane {
+  readonly namespace: string;
+  readonly queue: string;
+  readonly keys: LaneKeys;
+  readonly redis: Redis;
+  readonly incarnation: string;
+  readonly clock: RedisClock;
+  /** Takes the next call number, once fewer than sixteen calls are on their way. To be given back with `done`. */
+  nextCall(): Promise<{ readonly number: number; done(): void }>;
+  /** A ledger header for a call. 0 for one that carries no number: its batch gets a token of its own, counted downwards. */
+  header(
+    call: number,
+    defaults?: { readonly worker?: string; readonly traceparent?: string; readonly at?: number },
+  ): string;
+}
+
+/** What a lane is opened with. */
+export interface LaneOptions {
+  readonly redis: Redis;
+  readonly namespace: string;
+  readonly queue: string;
+  readonly incarnation: string;
+  readonly clock?: RedisClock;
+}
+
+/** Opens a lane: no command is sent. */
+export function openLane({ redis, namespace, queue, incarnation, clock = createRedisClock() }: LaneOptions): Lane {
+  const busy: (Promise<void> | undefined)[] = Array.from({ length: CALLS_IN_FLIGHT });
+  let last = 0;
+  let unnumbered = 0;
+  return {
+    namespace,
+    queue,
+    keys: laneKeys(namespace, queue),
+    redis,
+    incarnation,
+    clock,
+    async nextCall() {
+      const number = ++last;
+      const slot = number % CALLS_IN_FLIGHT;
+      const before = busy[slot];
+      const { promise, resolve } = Promise.withResolvers<void>();
+      busy[slot] = promise;
+      if (before !== undefined) await before;
+      return { number, done: resolve };
+    },
+    header: (call, { worker, traceparent, at = clock.now() } = {}) =>
+      encodeHeader(
+        { incarnation, call: call === 0 ? --unnumbered : call, clockOffsetMs: clock.offsetMs() },
+        {
+          queue,
+          at,
+          ...(worker === undefined ? {} : { worker }),
+          ...(traceparent === undefined ? {} : { traceparent }),
+        },
+      ),
+  };
+}
+
+/** How long, and until what, a call is tried again. */
+export interface CallLimits {
+  /** On `performance.now()`. Default: never. */
+  readonly deadline?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** How long one try may take before its connection is taken for dead, in ms. Default 5,000. */
+  readonly answerWithinMs?: number | undefined;
+}
+
+/** Why a call was given up. `wasSent`: Redis may have carried it out. */
+export class CallFailed extends Error {
+  readonly wasSent: boolean;
+  constructor(name: ScriptName, cause: unknown, wasSent: boolean) {
+    super(`Redis did not carry out ${name}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    this.name = "CallFailed";
+    this.wasSent = wasSent;
+  }
+}
+
+/** One call of a script: what it is sent. */
+export interface Call {
+  readonly script: ScriptName;
+  readonly keys: readonly string[];
+  readonly args: readonly (string | number)[];
+}
+
+/**
+ * Calls a script until it has answered: the same call, with the same number, over every reconnect, until the deadline or the abort.
+ * Waits while Redis is away or its memory is full, unless there is a deadline: then a full memory is told at once.
+ */
+export async function callScript(lane: Lane, call: Call, limits: CallLimits = {}): Promise<unknown[]> {
+  const { deadline = Number.POSITIVE_INFINITY, signal } = limits;
+  let wasSent = false;
+  let cause: unknown = new Error("not connected");
+  for (let attempt = 1; ; attempt += 1) {
+    const left = deadline - performance.now();
+    if (left <= 0 || signal?.aborted === true) throw new CallFailed(call.script, cause, wasSent);
+    if (!(await ready(lane.redis, Math.min(left, 2_000), signal))) continue;
+    const sentAt = performance.now();
+    try {
+      wasSent = true;
+      const reply = await answerWithin(
+        lane.redis,
+        runScript(lane.redis, call.script, call.keys, call.args),
+        Math.min(left, limits.answerWithinMs ?? 5_000),
+      );
+      lane.clock.learn(Number((reply as unknown[])[1]), sentAt, performance.now());
+      return reply as unknown[];
+    } catch (error) {
+      cause = error;
+      const kind = refusal(error);
+      if (kind !== "away" && !(kind === "full" && deadline === Number.POSITIVE_INFINITY))
+        throw new CallFailed(call.script, error, false);
+    }
+    await pause(Math.min(reconnectDelayMs(attempt), Math.max(0, deadline - performance.now())), signal);
+  }
+}
+
+/** Gives up on a connection that stays silent: it is closed, so that the driver makes a new one, and the call is tried again on that. */
+async function answerWithin<T>(redis: Redis, answer: Promise<T>, withinMs: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const silence = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      redis.disconnect(true);
+      reject(new Error("Command timed out"));
+    }, withinMs);
+  });
+  try {
+    return await Promise.race([answer, silence]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Waits, unless the signal is aborted first. Never rejects. */
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  if (signal?.aborted === true) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal?.addEventListener("abort", done, { once: true });
+  });
+}
+
+/** Makes what a lane needs before it can be read: the consumer group, at the beginning, and the lane's entry in the list of queues. Does nothing when it is all there. */
+export async function ensureLane(redis: Redis, namespace: string, queue: string): Promise<void> {
+  const keys = laneKeys(namespace, queue);
+  for (const stream of [keys.again, keys.tasks]) {
+    await redis.xgroup("CREATE", stream, GROUP, "0", "MKSTREAM").catch((error: Error) => {
+      if (!error.message.startsWith("BUSYGROUP")) throw error;
+    });
+  }
+  await registerQueue(redis, namespace, queue);
+  const format = await redis.hget(keys.meta, "format");
+  if (format !== null && Number(format) > FORMAT) {
+    throw new Error(
+      `queue "${queue}" is written in format ${format}, and this version reads up to ${FORMAT}: update tasktrail here`,
+    );
+  }
+  await redis.hsetnx(keys.meta, "format", String(FORMAT));
+  await redis.hsetnx(keys.meta, "incarnation", randomBytes(6).toString("hex"));
+  await redis.hsetnx(keys.meta, "lanes", "1");
+}
+
+/** Puts a queue on the namespace's list. */
+export async function registerQueue(redis: Redis, namespace: string, queue: string): Promise<void> {
+  await redis.sadd(queuesKey(namespace), queue);
+}
+
+/** The queues that were ever written to, by name. */
+export async function listQueues(redis: Redis, namespace: string): Promise<string[]> {
+  return (await redis.smembers(queuesKey(namespace))).sort();
+}
+
+/** Which life of the lane this is. Made when the lane has none yet. */
+export async function laneIncarnation(redis: Redis, keys: LaneKeys): Promise<string> {
+  await redis.hsetnx(keys.meta, "incarnation", randomBytes(6).toString("hex"));
+  return (await redis.hget(keys.meta, "incarnation")) ?? "";
+}

@@ -1,0 +1,189 @@
+import type { Redis } from "ioredis";
+import { type Delivery, type StreamNumber, toEntry } from "./entry.ts";
+import { GROUP, type LaneKeys } from "./keys.ts";
+import { type CallLimits, callScript, type Lane } from "./lane.ts";
+import { runScript } from "./scripts.ts";
+
+/** How a lane stands, as a beat tells it. */
+export interface Beat {
+  /** False: the lease had lapsed and others may have taken what was held (also at the first beat). */
+  readonly wasAlive: boolean;
+  readonly nowMs: number;
+  /** Entries that the consumer holds, by Redis' count. */
+  readonly held: number;
+  /** When the next scheduled run is due, in ms; 0: none. */
+  readonly nextDueAt: number;
+  readonly cancelRequests: number;
+  readonly isPaused: boolean;
+  readonly incarnation: string;
+}
+
+/** The keys and arguments of a beat, for those who send it themselves (the beat thread). */
+export function beatCall(
+  keys: LaneKeys,
+  consumer: string,
+  leaseMs: number,
+): { readonly keys: string[]; readonly args: (string | number)[] } {
+  return {
+    keys: [keys.workers, keys.meta, keys.tasks, keys.again, keys.scheduled, keys.cancelled],
+    args: [consumer, leaseMs],
+  };
+}
+
+/** Renews a worker's lease. */
+export async function beat(
+  redis: Redis,
+  keys: LaneKeys,
+  { consumer, leaseMs }: { readonly consumer: string; readonly leaseMs: number },
+): Promise<Beat> {
+  const call = beatCall(keys, consumer, leaseMs);
+  return toBeat((await runScript(redis, "beat", call.keys, call.args)) as unknown[]);
+}
+
+/** Reads a beat's answer. */
+export function toBeat(reply: readonly unknown[]): Beat {
+  return {
+    wasAlive: reply[0] === "renewed",
+    nowMs: Number(reply[1]),
+    held: Number(reply[2]) + Number(reply[3]),
+    nextDueAt: Number(reply[4]),
+    cancelRequests: Number(reply[5]),
+    isPaused: reply[6] === "1",
+    incarnation: String(reply[7]),
+  };
+}
+
+type RawTaken = [stream: number, id: string, delivery: number, why: string, strikes: number, fields: string[]];
+
+function toDelivery([stream, id, delivery, why, strikes, fields]: RawTaken): Delivery {
+  return {
+    stream: stream as StreamNumber,
+    id,
+    delivery,
+    entry: toEntry(fields),
+    strikes,
+    isSuspect: why === "lapsed" || strikes > 0,
+  };
+}
+
+/** What a worker does in a lane. */
+export interface Claimant {
+  readonly consumer: string;
+  readonly leaseMs: number;
+  /** How many entries it has room for. */
+  readonly room: number;
+}
+
+/** Takes over what lapsed or departed workers hold. `isGrace`: Redis itself was away, and nothing is taken from anybody for one lease. */
+export async function reclaim(
+  lane: Lane,
+  { consumer, leaseMs, room }: Claimant,
+  limits: CallLimits = {},
+): Promise<{ readonly isGrace: boolean; readonly taken: Delivery[]; readonly lostCount: number }> {
+  const { keys } = lane;
+  const reply = await callScript(
+    lane,
+    {
+      script: "reclaim",
+      keys: [keys.tasks, keys.again, keys.workers, keys.meta, keys.events, keys.strikes],
+      args: [consumer, leaseMs, room, lane.header(0, { worker: consumer })],
+    },
+    limits,
+  );
+  return {
+    isGrace: reply[0] === "grace",
+    taken: (reply[2] as RawTaken[]).map(toDelivery),
+    lostCount: Number(reply[3]),
+  };
+}
+
+/** Looks through a chunk of a stream for entries that were delivered and that nobody holds. `next` is where to go on; empty at the end. */
+export async function recover(
+  lane: Lane,
+  claimant: Pick<Claimant, "consumer" | "room"> & {
+    readonly stream: StreamNumber;
+    readonly from: string;
+    readonly chunk: number;
+  },
+  limits: CallLimits = {},
+): Promise<{ readonly next: string; readonly taken: Delivery[] }> {
+  const { keys } = lane;
+  const { consumer, room, stream, from, chunk } = claimant;
+  const reply = await callScript(
+    lane,
+    {
+      script: "recover",
+      keys: [stream === 1 ? keys.tasks : keys.again, keys.events, keys.tasks],
+      args: [consumer, stream, from, chunk, room, lane.header(0, { worker: consumer })],
+    },
+    limits,
+  );
+  return { next: String(reply[0]), taken: (reply[2] as RawTaken[]).map(toDelivery) };
+}
+
+/** Takes a worker off the lane. `gone`: it held nothing. `leaving`: others take over what it holds, at once and without a strike. */
+export async function leave(lane: Lane, consumer: string, limits: CallLimits = {}): Promise<"gone" | "leaving"> {
+  const { keys } = lane;
+  const reply = await callScript(
+    lane,
+    {
+      script: "leave",
+      keys: [keys.workers, keys.tasks, keys.again, keys.events],
+      args: [consumer, lane.header(0, { worker: consumer })],
+    },
+    limits,
+  );
+  return reply[0] as "gone" | "leaving";
+}
+
+/** Ids, with their delivery counts, of all that a consumer holds. */
+export async function heldBy(
+  redis: Redis,
+  keys: LaneKeys,
+  consumer: string,
+): Promise<{ readonly stream: StreamNumber; readonly id: string; readonly delivery: number }[]> {
+  const streams = [
+    [1, keys.tasks],
+    [2, keys.again],
+  ] as const;
+  const lists = await Promise.all(
+    streams.map(async ([stream, key]) => {
+      const rows = (await redis.xpending(key, GROUP, "-", "+", 10_000, consumer)) as [string, string, number, number][];
+      return rows.map(([id, , , delivery]) => ({ stream, id, delivery }));
+    }),
+  );
+  return lists.flat();
+}
+
+/** Claims for itself entries that a consumer already holds but never received: the reply of its read was lost. The delivery count goes up by one, which makes the lost delivery void. */
+export async function receiveAgain(
+  redis: Redis,
+  keys: LaneKeys,
+  consumer: string,
+  lost: { readonly stream: StreamNumber; readonly id: string; readonly delivery: number },
+): Promise<Delivery | undefined> {
+  const key = lost.stream === 1 ? keys.tasks : keys.again;
+  const reply = (await redis.xclaim(key, GROUP, consumer, 0, lost.id)) as [string, string[]][];
+  const fields = reply[0]?.[1];
+  if (fields === undefined) return undefined;
+  return { ...lost, delivery: lost.delivery + 1, entry: toEntry(fields), strikes: 0, isSuspect: false };
+}
+
+/** Reads entries that were never delivered: first what is due again, then what waits. Blocks for `blockMs` at most; 0 does not block. A connection of its own when it blocks. */
+export async function read(
+  redis: Redis,
+  keys: LaneKeys,
+  { consumer, count, blockMs }: { readonly consumer: string; readonly count: number; readonly blockMs: number },
+): Promise<Delivery[]> {
+  const streams = ["STREAMS", keys.again, keys.tasks, ">", ">"] as const;
+  const blocking = blockMs > 0 ? (["BLOCK", blockMs] as const) : [];
+  const args = ["GROUP", GROUP, consumer, "COUNT", count, ...blocking, ...streams];
+  const reply = (await redis.call("XREADGROUP", ...(args as string[]))) as [string, [string, string[]][]][] | null;
+  const deliveries: Delivery[] = [];
+  for (const [key, entries] of reply ?? []) {
+    const stream: StreamNumber = key === keys.again ? 2 : 1;
+    for (const [id, fields] of entries)
+      deliveries.push({ stream, id, delivery: 1, entry: toEntry(fields), strikes: 0, isSuspect: false });
+  }
+  return deliveries;
+}
