@@ -1,0 +1,119 @@
+import type { LedgerEvent } from "../streams/events.ts";
+
+/** The trace context that travels with a run. */
+export interface Carrier {
+  readonly traceparent?: string | undefined;
+  readonly tracestate?: string | undefined;
+}
+
+/** A dispatch on its way to Redis. */
+export interface Sending {
+  readonly task: string;
+  readonly queue: string;
+  readonly runs: readonly string[];
+}
+
+/** An attempt about to be executed, as hooks see it. */
+export interface Execution {
+  readonly run: string;
+  readonly task: string;
+  readonly queue: string;
+  readonly attempt: number;
+  readonly delivery: number;
+  readonly worker: string;
+  readonly enqueuedAt: number;
+  readonly dueAt: number | undefined;
+  readonly schedule: string | undefined;
+  readonly slot: number | undefined;
+  readonly redriveOf: string | undefined;
+  /** Where the run was dispatched from. */
+  readonly carrier: Carrier;
+  /** The attempt before, when there was one. */
+  readonly previous: Carrier | undefined;
+}
+
+/** How an attempt ended. */
+export interface Ended {
+  readonly kind: "succeeded" | "failed" | "died" | "cancelled" | "skipped" | "deferred" | "interrupted" | "fenced";
+  readonly durationMs: number;
+  readonly error?: unknown;
+}
+
+/** Something that people or tools may want to know, in one word and its facts. `otel/` and the logger put it into their own words. */
+export type Notice =
+  | { readonly kind: "events.recorded"; readonly queue: string; readonly events: readonly Partial<LedgerEvent>[] }
+  | { readonly kind: "redis.away" | "redis.back"; readonly role: string; readonly error?: unknown }
+  | {
+      readonly kind: "worker.ready" | "worker.draining" | "worker.stopped";
+      readonly worker: string;
+      readonly queues: readonly string[];
+      readonly concurrency: number;
+    }
+  | { readonly kind: "lease.lost"; readonly worker: string; readonly queue: string; readonly runs: readonly string[] }
+  | {
+      readonly kind: "entries.reclaimed" | "entries.recovered" | "entries.received_again";
+      readonly worker: string;
+      readonly queue: string;
+      readonly count: number;
+    }
+  | { readonly kind: "run.refused"; readonly run: string; readonly task: string; readonly why: string }
+  | {
+      readonly kind: "problem";
+      readonly what: string;
+      readonly error?: unknown;
+      readonly facts?: Readonly<Record<string, unknown>>;
+    }
+  | {
+      readonly kind: "slot.fired" | "slot.missed";
+      readonly schedule: string;
+      readonly slot: number;
+      readonly lateMs: number;
+      readonly run?: string;
+      readonly count?: number;
+    }
+  | {
+      readonly kind: "batch.projected";
+      readonly queue: string;
+      readonly events: number;
+      readonly rows: number;
+      readonly tookMs: number;
+    }
+  | {
+      readonly kind: "role.ready" | "role.stopped";
+      readonly role: string;
+      readonly facts?: Readonly<Record<string, unknown>>;
+    };
+
+/** What may be hung on the engine. Each hook is optional; one that throws is told of and never costs a run. */
+export interface Middleware {
+  readonly name: string;
+  /** Around a dispatch. What it puts into `carrier` travels with the runs. */
+  send?<T>(sending: Sending, next: (carrier: Carrier) => Promise<T>): Promise<T>;
+  /** Around an attempt. `next` runs it and never rejects; `carrier` becomes the attempt's own trace context on its events. */
+  execute?(execution: Execution, next: (carrier: Carrier) => Promise<Ended>): Promise<Ended>;
+  /** Hears of everything that the engine tells. */
+  notice?(notice: Notice): void;
+}
+
+const KEY = Symbol.for("tasktrail.middleware");
+
+/**
+ * The process' middleware, shared by every copy of this package in it: tracing is switched on once per process,
+ * before or after brokers are made, and the core does not know of it.
+ */
+export function processMiddleware(): Middleware[] {
+  const holder = globalThis as unknown as Record<symbol, Middleware[] | undefined>;
+  holder[KEY] ??= [];
+  return holder[KEY];
+}
+
+/** Tells every middleware of a notice. One that throws is passed over: telling must not stop the work. */
+export function announceTo(middleware: readonly Middleware[], notice: Notice): void {
+  for (const one of middleware) {
+    try {
+      one.notice?.(notice);
+    } catch {
+      // the logger itself may be what throws: there is nobody left to tell
+    }
+  }
+}
