@@ -91,8 +91,13 @@ function npm(cwd, args) {
 }
 
 function installError(output) {
+  const said = output
+    .split("\n")
+    .filter((line) => line !== "npm error")
+    .slice(0, 15)
+    .join("\n"); // its usage follows
   return new InstallFailed(
-    `The packages could not be installed. npm said:\n\n${output}\n\n` +
+    `The packages could not be installed. npm said:\n\n${said}\n\n` +
       "Mend what it names (often the network or the disk), then run the same command again.",
   );
 }
