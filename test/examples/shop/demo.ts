@@ -1,0 +1,121 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { Redis } from "ioredis";
+import { createPool, type DatabasePool } from "slonik";
+import { createProjector, createScheduler, createWorker, type Role } from "tasktrail";
+import { broker } from "./broker.ts";
+import { watchInbox, writeSampleCsv } from "./inbox.ts";
+import { type MailCatcher, startMailCatcher } from "./mail-catcher.ts";
+import { narrate } from "./narrator.ts";
+import "./process-upload.ts";
+import { sendWelcomeEmail } from "./send-welcome-email.ts";
+import { summarise } from "./summary.ts";
+import { type Supplier, startSupplier } from "./supplier.ts";
+import { syncExternalData } from "./sync-external-data.ts";
+import { addUsers, createTables } from "./tables.ts";
+
+/** What the demonstration is given. */
+export interface DemoOptions {
+  readonly redisUrl: string;
+  readonly databaseUrl: string;
+  /** Where mail is kept and CSV files are dropped. */
+  readonly folder: string;
+  readonly namespace: string;
+  readonly print: (line: string) => void;
+}
+
+const UPLOAD_ROWS = 5_000;
+
+/** Runs the shop with a worker, a scheduler and a projector in this process, until the signal is aborted; then prints what was done. */
+export async function runDemo(options: DemoOptions, signal: AbortSignal): Promise<void> {
+  const { print } = options;
+  await using mail = await startMailCatcher(join(options.folder, "mail"));
+  await using supplier = await startSupplier();
+  Object.assign(process.env, {
+    REDIS_URL: options.redisUrl,
+    DATABASE_URL: options.databaseUrl,
+    SHOP_SMTP_URL: mail.url,
+    SHOP_CATALOG_URL: supplier.url,
+  });
+  process.env["LOG_LEVEL"] ??= "warn";
+  const pool = await createPool(options.databaseUrl, { maximumPoolSize: 3 });
+  const inbox = join(options.folder, "inbox");
+  await mkdir(inbox, { recursive: true });
+  await createTables(pool);
+
+  const roles = [
+    createWorker(broker, { concurrency: 8, shutdownGrace: "5s" }),
+    createScheduler(broker),
+    createProjector(broker),
+  ];
+  const ended = new AbortController();
+  const follower = new Redis(options.redisUrl, { protocol: 2 });
+  const story = narrate(follower, { namespace: options.namespace, queue: "default", from: "$", print }, ended.signal);
+  const work = Promise.all([
+    ...roles.map((role) => role.run(signal)),
+    watchInbox(inbox, signal),
+    scenes(options, { mail, supplier, pool, inbox }, signal),
+  ]);
+  try {
+    await work;
+  } finally {
+    await settleDown(roles);
+    ended.abort();
+    await story.catch(() => {});
+    follower.disconnect();
+    for (const line of ["", "In all, this start and those before it:", ...(await summarise(pool))]) print(line);
+    await broker.close();
+    await pool.end();
+  }
+}
+
+async function settleDown(roles: readonly Role[]): Promise<void> {
+  await Promise.allSettled(roles.map((role) => role.stop()));
+}
+
+interface Stage {
+  readonly mail: MailCatcher;
+  readonly supplier: Supplier;
+  readonly pool: DatabasePool;
+  readonly inbox: string;
+}
+
+/** Seeds some work, each kind once: welcomes, an upload, and the cron as it succeeds, is skipped, and fails. */
+async function scenes({ print }: DemoOptions, { supplier, pool, inbox }: Stage, signal: AbortSignal): Promise<void> {
+  const users = ["Ada", "Grace", "Edsger"].map((name) => ({
+    id: name.toLowerCase(),
+    name,
+    email: `${name.toLowerCase()}@people.example`,
+  }));
+  await addUsers(pool, users);
+  await sendWelcomeEmail.kiqMany(users.map(({ id }) => ({ userId: id })));
+  await sendWelcomeEmail.with({ delay: "3s" }).kiq({ userId: "ada" });
+  await writeSampleCsv(join(inbox, "products.csv"), UPLOAD_ROWS);
+
+  // Two at once: the first is slow, and the second finds its lock held.
+  supplier.behave({ delayMs: 1_500 });
+  const first = await syncExternalData.trigger();
+  const second = await syncExternalData.trigger();
+  await Promise.allSettled([first.result(), second.result()]);
+  if (signal.aborted) return;
+
+  supplier.behave({ isDown: true });
+  await (await syncExternalData.trigger())
+    .result()
+    .catch((error: Error) => print(`            (as planned: ${error.message})`));
+  if (signal.aborted) return;
+
+  supplier.behave({});
+  supplier.movePrices();
+  await (await syncExternalData.trigger()).result().catch(() => {});
+  await keepMoving(supplier, signal);
+}
+
+/** Lets the supplier's prices move now and then, so that each sync finds something. */
+async function keepMoving(supplier: Supplier, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await delay(10_000, undefined, { signal }).catch(() => {});
+    supplier.movePrices();
+  }
+}
