@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { createPool, type DatabasePool } from "slonik";
 import { createProjector, createScheduler, createWorker, type Role } from "tasktrail";
+import { laneKeys } from "../../../streams/keys.ts";
 import { broker } from "./broker.ts";
 import { watchInbox, writeSampleCsv } from "./inbox.ts";
 import { type MailCatcher, startMailCatcher } from "./mail-catcher.ts";
@@ -51,7 +52,8 @@ export async function runDemo(options: DemoOptions, signal: AbortSignal): Promis
   ];
   const ended = new AbortController();
   const follower = new Redis(options.redisUrl, { protocol: 2 });
-  const story = narrate(follower, { namespace: options.namespace, queue: "default", from: "$", print }, ended.signal);
+  const from = (await follower.xrevrange(laneKeys(options.namespace, "default").events, "+", "-", "COUNT", 1))[0]?.[0] ?? "0-0";
+  const story = narrate(follower, { namespace: options.namespace, queue: "default", from, print }, ended.signal);
   const work = Promise.all([
     ...roles.map((role) => role.run(signal)),
     watchInbox(inbox, signal),
