@@ -52,7 +52,8 @@ export async function runDemo(options: DemoOptions, signal: AbortSignal): Promis
   ];
   const ended = new AbortController();
   const follower = new Redis(options.redisUrl, { protocol: 2 });
-  const from = (await follower.xrevrange(laneKeys(options.namespace, "default").events, "+", "-", "COUNT", 1))[0]?.[0] ?? "0-0";
+  const from =
+    (await follower.xrevrange(laneKeys(options.namespace, "default").events, "+", "-", "COUNT", 1))[0]?.[0] ?? "0-0";
   const story = narrate(follower, { namespace: options.namespace, queue: "default", from, print }, ended.signal);
   const work = Promise.all([
     ...roles.map((role) => role.run(signal)),
