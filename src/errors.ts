@@ -104,11 +104,14 @@ export function notJson(problem: string, details: { readonly path: string; reado
   return new TasktrailError("not_json", problem, { details });
 }
 
-/** An input or a result of more bytes than `maxPayloadBytes`. */
-export function tooLarge(what: string, size: { readonly bytes: number; readonly maxBytes: number }): TasktrailError {
+/** An input or a result of more bytes than `maxPayloadBytes`. The count is left out when counting had to be given up. */
+export function tooLarge(
+  what: string,
+  size: { readonly bytes?: number | undefined; readonly maxBytes: number },
+): TasktrailError {
   return new TasktrailError(
     "too_large",
-    `The ${what} takes ${size.bytes} bytes of JSON, and at most ${size.maxBytes} may travel. Store it and pass a reference, or raise the broker's maxPayloadBytes.`,
+    `The ${what} takes ${size.bytes ?? "far too many"} bytes of JSON, and at most ${size.maxBytes} may travel. Store it and pass a reference, or raise the broker's maxPayloadBytes.`,
     { details: size },
   );
 }
@@ -255,41 +258,4 @@ export function shuttingDown(graceMs: number): TasktrailError {
     `The worker is stopping, and ${graceMs} ms of grace are over. The run goes back to the queue; no attempt is used up.`,
     { details: { graceMs } },
   );
-}
-
-/** The candidate that was probably meant, or undefined when none is near. */
-export function nearest(word: string, candidates: Iterable<string>): string | undefined {
-  const wanted = word.toLowerCase();
-  let best: string | undefined;
-  let bestDistance = Math.max(1, Math.floor(wanted.length / 3)) + 1;
-  for (const candidate of candidates) {
-    const distance = editDistance(wanted, candidate.toLowerCase(), bestDistance);
-    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
-  }
-  return best;
-}
-
-/** `. Did you mean "timeout"?` when a candidate is near, else nothing: to be put at the end of a message. */
-export function didYouMean(word: string, candidates: Iterable<string>): string {
-  const found = nearest(word, candidates);
-  return found === undefined ? "" : `. Did you mean "${found}"?`;
-}
-
-/** Insertions, deletions, replacements and swaps of neighbours between two words; `limit` when there are that many or more. */
-function editDistance(a: string, b: string, limit: number): number {
-  if (Math.abs(a.length - b.length) >= limit) return limit;
-  let before: number[] = [];
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      let least = Math.min(replaced, (row[j] as number) + 1, (next[j - 1] as number) + 1);
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
-        least = Math.min(least, (before[j - 2] as number) + 1);
-      next.push(least);
-    }
-    [before, row] = [row, next];
-  }
-  return Math.min(row[b.length] as number, limit);
 }

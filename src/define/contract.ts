@@ -1,5 +1,9 @@
+import { DEFAULTS } from "../defaults.ts";
 import type { Deps, Values } from "../di/provider.ts";
+import { invalidOption } from "../errors.ts";
 import type { JsonCheck } from "./json-check.ts";
+import { checkNamed } from "./named.ts";
+import { checkKeys, checkObject, type Notes, shown, within } from "./options.ts";
 import type { InputOf, OutputOf, Schema } from "./schema.ts";
 import type { HandlerDefinition, Named, Task, TaskHost } from "./task.ts";
 
@@ -26,14 +30,39 @@ export interface ContractDefinition<I extends Schema<any, any>, O extends Schema
   readonly output?: O | undefined;
 }
 
+const contractKeys = ["name", "queue", "version", "input", "output"];
+const workersPart = "it is the worker's, not the contract's: state it where implement() gives the handler";
+const notes: Notes = {
+  run: workersPart,
+  deps: workersPart,
+  retry: workersPart,
+  timeout: workersPart,
+  resultTtl: workersPart,
+};
+
 /** Declares a task without its handler: `broker.bind` dispatches it, `implement` gives it one. Throws InvalidOption. */
 export function contract<I extends Schema<any, any> = Schema<undefined>, O extends Schema<any, any> = Schema<void>>(
   definition: ContractDefinition<I, O> &
     JsonCheck<InputOf<I>, "input", "input"> &
     JsonCheck<InputOf<O>, "output", "result">,
 ): Contract<InputOf<I>, OutputOf<I>, InputOf<O>, OutputOf<O>> {
-  const { name, input, output, queue = "default", version = 1 } = definition as ContractDefinition<I, O>;
+  const given = definition as ContractDefinition<I, O>;
+  checkObject("definition", given);
+  within(`contract ${shown(given.name)}`, () => {
+    checkKeys("a contract", given, contractKeys, notes);
+    checkNamed(given);
+  });
+  const { name, input, output, queue = DEFAULTS.queue, version = DEFAULTS.version } = given;
   const declared = { kind: "tasktrail.contract", name, queue, version, input, output } as const;
-  const implement = (broker: TaskHost, handler: object) => broker.register({ ...declared, ...handler });
+  const implement = (broker: TaskHost, handler: object) => {
+    for (const key of ["name", "queue", "version", "input", "output"]) {
+      if (!(key in handler)) continue;
+      throw invalidOption(
+        key,
+        `of contract "${name}" is the contract's, and cannot be stated again where it is implemented`,
+      );
+    }
+    return broker.register({ ...handler, ...declared });
+  };
   return { ...declared, implement } as unknown as Contract<InputOf<I>, OutputOf<I>, InputOf<O>, OutputOf<O>>;
 }

@@ -1,9 +1,13 @@
+import { type Clock, systemClock } from "../clock.ts";
 import type { Deps, Override, Values } from "../di/provider.ts";
+import { invalidOption } from "../errors.ts";
 import type { RunContext, RunHandle, Slot } from "../run.ts";
 import type { Duration } from "./duration.ts";
 import type { JsonCheck } from "./json-check.ts";
+import { wholeNumber } from "./options.ts";
+import { nextSlots } from "./pattern.ts";
 import type { Policies } from "./policy.ts";
-import type { Awaitable, Named, TaskHost } from "./task.ts";
+import type { Awaitable, DispatchPort, Named, Overrides, TaskHost, TaskRecord } from "./task.ts";
 
 /** When a cron fires, and what it does about overlap and about slots that were missed. */
 export interface CronPolicies {
@@ -71,5 +75,27 @@ export function cron<const Expression extends string, D extends Deps = {}, Resul
   expression: CronCheck<Expression>,
   definition: CronDefinition<D, Result> & JsonCheck<Result, "run", "result">,
 ): CronTask<Result, Values<D>> {
-  return broker.register({ kind: "tasktrail.cron", expression, ...(definition as CronDefinition<D, Result>) });
+  return broker.register({ ...(definition as CronDefinition<D, Result>), kind: "tasktrail.cron", expression });
+}
+
+/** The cron object that users hold. */
+export function makeCronTask(record: TaskRecord, port: DispatchPort, clock: Clock = systemClock): CronTask<any, any> {
+  const { cron: when } = record;
+  if (when === undefined) throw invalidOption("cron", `task "${record.name}" is on no schedule`);
+  return {
+    name: record.name,
+    expression: when.expression,
+    timezone: when.timezone,
+    trigger: async () => port.trigger(record),
+    call: async (slot, overrides) => port.call(record, undefined, slot, overrides as Overrides),
+    next: (count = 3) => {
+      const wanted = wholeNumber("count", count, { least: 0, most: 10_000 });
+      const after = Math.max(clock.now(), (when.startsAtMs ?? 0) - 1);
+      const slots = nextSlots(when, after, wanted).filter(
+        (slot) => slot <= (when.endsAtMs ?? Number.POSITIVE_INFINITY),
+      );
+      return slots.map((slot) => new Date(slot));
+    },
+    handle: (id) => port.handle(record, id),
+  };
 }

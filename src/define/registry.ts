@@ -1,0 +1,43 @@
+import { duplicateTask } from "../errors.ts";
+import type { TaskRecord } from "./task.ts";
+
+/** The tasks that were declared on a broker. */
+export interface Registry {
+  /** Keeps a declaration. The last one of a name is the one that counts: a development server evaluates modules again. */
+  add(record: TaskRecord): void;
+  /** The task of that name. */
+  get(name: string): TaskRecord | undefined;
+  /** One record per name, in order of their first declaration. */
+  tasks(): readonly TaskRecord[];
+  /** Every declaration, duplicates included, in order. */
+  declarations(): readonly TaskRecord[];
+  /** Every queue that a task names, sorted. */
+  queues(): readonly string[];
+  /** Throws DuplicateTask, with both places, when a name was declared twice. To be called when a worker is created. */
+  assertUnique(): void;
+}
+
+/** An empty registry. */
+export function createRegistry(): Registry {
+  const byName = new Map<string, TaskRecord>();
+  const all: TaskRecord[] = [];
+  return {
+    add(record) {
+      all.push(record);
+      byName.set(record.name, record);
+    },
+    get: (name) => byName.get(name),
+    tasks: () => [...byName.values()],
+    declarations: () => all,
+    queues: () => [...new Set(Array.from(byName.values(), ({ queue }) => queue))].sort(),
+    assertUnique() {
+      for (const [name, records] of Map.groupBy(all, (record) => record.name)) {
+        if (records.length === 1) continue;
+        throw duplicateTask(
+          name,
+          Array.from(records, ({ declaredAt }) => declaredAt),
+        );
+      }
+    },
+  };
+}
