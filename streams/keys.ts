@@ -26,7 +26,10 @@ export interface LaneKeys {
   readonly strikes: string;
   /** zset: run id → when its cancel was asked for. */
   readonly cancelled: string;
-  /** hash: schedule → definition; `last:<schedule>` → its last slot. */
+  /**
+   * hash, for ever: schedule → definition; and by `last:<schedule>` the last slot that was acted on, `fired:<schedule>` the last
+   * one that made a run, `count:<schedule>` how many did, `seen:<schedule>` when a scheduler last declared it.
+   */
   readonly cron: string;
   /** hash, 1 h after last use: the last 16 call numbers of one process, with their exceptions. */
   calls(incarnation: string): string;

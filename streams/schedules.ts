@@ -38,6 +38,8 @@ export interface Firing {
   /** The last slot as the caller knows it, in ms; undefined: none yet. */
   readonly last: number | undefined;
   readonly slot: number;
+  /** The definition as the caller read it: another one there now, and nothing is done. Default: whichever there is. */
+  readonly definition?: string | undefined;
   readonly events: readonly EventDraft[];
   /** The run that it makes; none when the slot is skipped or missed. */
   readonly run?:
@@ -51,14 +53,24 @@ export interface Firing {
     | undefined;
 }
 
-/** Moves a schedule on to a slot, unless another scheduler has moved it: then `last` is where it stands. */
-export async function fire(
-  lane: Lane,
-  firing: Firing,
-  limits: CallLimits = {},
-): Promise<
-  { readonly isFired: true; readonly ledgerId: string } | { readonly isFired: false; readonly last: number | undefined }
-> {
+/** How far a schedule has come. Slots in ms. */
+export interface Standing {
+  /** The last slot that was acted on: fired, skipped or missed. */
+  readonly last: number | undefined;
+  /** The last slot that made a run. */
+  readonly fired: number | undefined;
+  /** How many slots made a run. */
+  readonly firedCount: number;
+}
+
+/** What came of firing. `taken`: another scheduler has moved it, to where `standing` says. `early`: the slot is yet to come on Redis' clock. */
+export type Fired =
+  | { readonly isFired: true; readonly ledgerId: string }
+  | { readonly isFired: false; readonly why: "taken"; readonly standing: Standing }
+  | { readonly isFired: false; readonly why: "changed" | "early" };
+
+/** Moves a schedule on to a slot, unless it is no longer as the caller knows it. */
+export async function fire(lane: Lane, firing: Firing, limits: CallLimits = {}): Promise<Fired> {
   const { keys } = lane;
   const call = await lane.nextCall();
   try {
@@ -71,14 +83,22 @@ export async function fire(
       lane.header(call.number),
       firing.events.length,
       encodeEvents(firing.events),
+      firing.definition ?? "",
       ...entry,
     ];
     const reply = await callScript(lane, { script: "fire", keys: [keys.cron, keys.tasks, keys.events], args }, limits);
     if (reply[0] === "fired") return { isFired: true, ledgerId: String(reply[3]) };
-    return { isFired: false, last: reply[2] === "" ? undefined : Number(reply[2]) };
+    if (reply[0] !== "taken") return { isFired: false, why: reply[0] as "changed" | "early" };
+    return { isFired: false, why: "taken", standing: toStanding(reply[2], reply[3], reply[4]) };
   } finally {
     call.done();
   }
+}
+
+/** How far a schedule has come, from what the hash keeps; null and empty: nothing. */
+export function toStanding(last: unknown, fired: unknown, count: unknown): Standing {
+  const slot = (kept: unknown) => (kept === null || kept === undefined || kept === "" ? undefined : Number(kept));
+  return { last: slot(last), fired: slot(fired), firedCount: slot(count) ?? 0 };
 }
 
 /** How a cancel went: the run has ended, or whoever owns it has been asked to end it. */

@@ -11,6 +11,8 @@ export const SCRIPTS = [
   "reclaim",
   "recover",
   "fire",
+  "declare",
+  "schedules",
   "cancel",
   "leave",
 ] as const;

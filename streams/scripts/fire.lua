@@ -1,19 +1,26 @@
 -- Moves a schedule on to a slot, by compare-and-set on its last one, and records it: with a run (fired), or without (skipped, missed).
 -- That a slot fires once rests on this script and not on a lock: of any number of schedulers, one finds the last slot as it expects it.
+-- Nor does a schedule fire that was changed, paused or removed since the caller read it, or before its time on this server's clock.
 --
 -- KEYS: 1 cron  2 tasks  3 events
 -- ARGV: 1 schedule  2 last slot as the caller knows it ("" none)  3 slot (ms)  4 header  5 event count  6 events
+--       7 definition as the caller knows it ("" not compared)
 --       then, for a run: run task expires meta body
--- Returns: { "fired", now, entry id or "", ledger id } or { "taken", now, last slot }
+-- Returns: { "fired", now, entry id or "", ledger id } or { "taken", now, last slot, last slot with a run or "", runs } or { "changed" | "early", now }
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local field = 'last:' .. ARGV[1]
-local last = redis.call('HGET', KEYS[1], field) or ''
-if last ~= ARGV[2] then return { 'taken', now, last } end
+local schedule, slot = ARGV[1], tonumber(ARGV[3])
+local field = 'last:' .. schedule
+local known = redis.call('HMGET', KEYS[1], field, 'fired:' .. schedule, 'count:' .. schedule, schedule)
+if (known[1] or '') ~= ARGV[2] then return { 'taken', now, known[1] or '', known[2] or '', known[3] or '0' } end
+if ARGV[7] ~= '' and known[4] ~= ARGV[7] then return { 'changed', now } end
+if slot > now then return { 'early', now } end
 
 local entry = ''
-if ARGV[7] then
-  entry = redis.call('XADD', KEYS[2], '*', 'v', 1, 'run', ARGV[7], 'task', ARGV[8], 'attempt', 1, 'key', '', 'expires', ARGV[9], 'meta', ARGV[10], 'body', ARGV[11])
+if ARGV[8] then
+  entry = redis.call('XADD', KEYS[2], '*', 'v', 1, 'run', ARGV[8], 'task', ARGV[9], 'attempt', 1, 'key', '', 'expires', ARGV[10], 'meta', ARGV[11], 'body', ARGV[12])
+  redis.call('HSET', KEYS[1], 'fired:' .. schedule, ARGV[3])
+  redis.call('HINCRBY', KEYS[1], 'count:' .. schedule, 1)
 end
 redis.call('HSET', KEYS[1], field, ARGV[3])
 local position = ''
