@@ -1,0 +1,199 @@
+import type { DatabasePool } from "slonik";
+import { MigrationError, migrate } from "../sql/migrate.ts";
+import { type DatabaseSource, DatabaseUnreachable, poolFrom } from "../sql/pool.ts";
+import { listQueues, pause } from "../streams/lane.ts";
+import { projections as shipped } from "./all.ts";
+import { createDays } from "./days.ts";
+import { backoffMs, type LaneState, type ProjectorNotice, projectLane } from "./lane.ts";
+import { type AnyProjection, HistoryViolation } from "./projection.ts";
+import { answered, connected, type Redis } from "./read.ts";
+import { PROJECTOR_DEFAULTS, type ProjectorSettings } from "./settings.ts";
+
+/** What a projector is made of. */
+export interface ProjectorDeps {
+  readonly namespace: string;
+  readonly database: DatabaseSource;
+  /** Opens a Redis connection of our own: "project" for commands, "follow" for the blocking reads of one lane. We close it. */
+  connect(purpose: "project" | "follow"): Promise<Redis>;
+  /** Queues to follow besides those that were ever written to. */
+  queues(): readonly string[];
+  announce(notice: ProjectorNotice): void;
+  readonly settings?: Partial<ProjectorSettings> | undefined;
+  /** Default: those that come with the engine. */
+  readonly projections?: readonly AnyProjection[] | undefined;
+}
+
+/** How a projector is. `lastReadAgeMs`: since the lane that was read least recently was read. */
+export interface ProjectorHealth {
+  readonly isLive: boolean;
+  readonly isReady: boolean;
+  readonly lastReadAgeMs: number;
+  /** The state of each lane, by queue. */
+  readonly lanes: Readonly<Record<string, LaneState>>;
+}
+
+/** A projector: keeps the archive and the tables of a namespace. */
+export interface Projector {
+  /** Runs until aborted. Rejects when it cannot go on: a schema that does not fit, or a history that breaks the rules. */
+  run(signal: AbortSignal): Promise<void>;
+  health(): ProjectorHealth;
+}
+
+/** A read older than this means that the projector no longer lives, whatever it says. */
+const DEAD_AFTER_MS = 60_000;
+
+/** Makes a projector. Opens nothing before it is run. */
+export function createProjection(deps: ProjectorDeps): Projector {
+  const settings = { ...PROJECTOR_DEFAULTS, ...deps.settings };
+  const lanes = new Map<string, { state: LaneState; readAt: number }>();
+  let isRunning = false;
+  return {
+    async run(signal) {
+      const ours = new AbortController();
+      const until = AbortSignal.any([signal, ours.signal]);
+      isRunning = true;
+      try {
+        await using opened = await open(deps, settings, until);
+        if (opened.pool !== undefined)
+          await followAll({ ...deps, settings, lanes, pool: opened.pool, redis: opened.redis }, until, ours);
+      } finally {
+        isRunning = false;
+      }
+    },
+    health() {
+      const states = [...lanes.values()].filter(({ state }) => state !== "stopped");
+      const oldest = Math.min(...states.map(({ readAt }) => readAt), performance.now());
+      const lastReadAgeMs = Math.round(performance.now() - oldest);
+      return {
+        isLive: isRunning && lastReadAgeMs < DEAD_AFTER_MS,
+        isReady:
+          isRunning &&
+          states.length > 0 &&
+          [...lanes.values()].every(({ state }) => state === "following" || state === "standby"),
+        lastReadAgeMs,
+        lanes: Object.fromEntries([...lanes].map(([queue, { state }]) => [queue, state])),
+      };
+    },
+  };
+}
+
+type Opened = AsyncDisposable & { readonly pool: DatabasePool | undefined; readonly redis: Redis };
+
+/** Postgres with its schema, and Redis. What is away is waited for; `pool` is undefined when aborted meanwhile. */
+async function open(deps: ProjectorDeps, settings: ProjectorSettings, signal: AbortSignal): Promise<Opened> {
+  const redis = await deps.connect("project");
+  let opened: Awaited<ReturnType<typeof poolFrom>> | undefined;
+  const ready = await persist(deps, settings, signal, async () => {
+    opened ??= await poolFrom(deps.database, { size: settings.poolSize, applicationName: "tasktrail-projector" });
+    await migrate(opened.pool);
+    await connected(redis, signal);
+    return opened.pool;
+  });
+  return {
+    pool: ready,
+    redis,
+    async [Symbol.asyncDispose]() {
+      redis.disconnect(false);
+      if (opened?.isOurs) await opened.pool.end();
+    },
+  };
+}
+
+/** Tries until it works or is aborted. What will not pass by itself is thrown: a URL that cannot be read, a schema that does not fit. */
+async function persist<T>(
+  deps: ProjectorDeps,
+  settings: ProjectorSettings,
+  signal: AbortSignal,
+  work: () => Promise<T>,
+): Promise<T | undefined> {
+  for (let failures = 1; !signal.aborted; failures += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof MigrationError || (error instanceof DatabaseUnreachable && error.cause instanceof TypeError))
+        throw error;
+      if (failures === 1 || failures % 10 === 0)
+        deps.announce({
+          kind: "problem",
+          what: "the projector cannot start yet; it will be tried again",
+          error,
+          facts: { failures },
+        });
+      await pause(backoffMs(failures, settings), signal);
+    }
+  }
+  return undefined;
+}
+
+type Running = ProjectorDeps & {
+  readonly settings: ProjectorSettings;
+  readonly pool: DatabasePool;
+  readonly redis: Redis;
+  readonly lanes: Map<string, { state: LaneState; readAt: number }>;
+};
+
+/** Every lane by itself, new ones as they appear. A lane whose history diverged stops alone; a broken history stops all. */
+async function followAll(deps: Running, signal: AbortSignal, ours: AbortController): Promise<void> {
+  const days = createDays(deps.pool, deps.announce);
+  const running = new Map<string, Promise<void>>();
+  let violation: HistoryViolation | undefined;
+  const start = async (queue: string) => {
+    try {
+      await followOne(deps, queue, { signal, prepare: days.prepare });
+    } catch (error) {
+      deps.announce({ kind: "problem", what: `queue "${queue}" is no longer projected`, error, facts: { queue } });
+      if (!(error instanceof HistoryViolation)) return;
+      violation ??= error;
+      ours.abort(error);
+    }
+  };
+  while (!signal.aborted) {
+    await days.prepareAhead(Date.now());
+    for (const queue of await findQueues(deps)) {
+      if (!running.has(queue)) running.set(queue, start(queue));
+    }
+    await pause(deps.settings.discoverEveryMs, signal);
+  }
+  await Promise.all(running.values());
+  if (violation !== undefined) throw violation;
+}
+
+type Follow = { readonly signal: AbortSignal; readonly prepare: (fromMs: number, untilMs: number) => Promise<void> };
+
+async function followOne(deps: Running, queue: string, { signal, prepare }: Follow): Promise<void> {
+  const lane = { state: "starting" as LaneState, readAt: performance.now() };
+  deps.lanes.set(queue, lane);
+  const blocking = await deps.connect("follow");
+  try {
+    await projectLane(
+      {
+        namespace: deps.namespace,
+        queue,
+        projections: deps.projections ?? shipped,
+        pool: deps.pool,
+        redis: deps.redis,
+        blocking,
+        settings: deps.settings,
+        announce: (notice) => deps.announce(notice),
+        tell(state) {
+          lane.state = state;
+          if (state === "following" || state === "standby") lane.readAt = performance.now();
+        },
+        prepareDays: prepare,
+      },
+      signal,
+    );
+  } finally {
+    blocking.disconnect(false);
+  }
+}
+
+async function findQueues(deps: Running): Promise<readonly string[]> {
+  const declared = deps.queues();
+  try {
+    const written = await answered(deps.redis, listQueues(deps.redis, deps.namespace));
+    return [...new Set([...declared, ...written])];
+  } catch {
+    return declared; // Redis is away: the lanes say so themselves
+  }
+}

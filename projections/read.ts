@@ -1,0 +1,93 @@
+import type { Checkpoint } from "../sql/queries/checkpoints.ts";
+import { ready } from "../streams/connect.ts";
+import type { LaneKeys } from "../streams/keys.ts";
+import { type Lane, laneIncarnation } from "../streams/lane.ts";
+import { batchToken, type LedgerEntry, readEntries, waitForEntries } from "../streams/ledger.ts";
+
+/** A Redis connection. */
+export type Redis = Lane["redis"];
+
+/** The ledger of a lane no longer is the one that the checkpoint was made from: Redis lost a tail, was emptied, or was restored from a backup. */
+export class HistoryDiverged extends Error {
+  readonly code = "history_diverged";
+  readonly lane: string;
+  readonly expected: string;
+  readonly found: string | undefined;
+  constructor(checkpoint: Checkpoint, found: string | undefined) {
+    const expected = describe(checkpoint.incarnation, idOf(checkpoint), checkpoint.token);
+    super(
+      `The ledger of ${checkpoint.lane} has diverged: the archive ends with ${expected}, and Redis has ${found ?? "nothing"} there. ` +
+        "Redis lost its tail, was emptied, or came back from a backup. Nothing of this lane is projected or trimmed until that is settled; what is archived is safe.",
+    );
+    this.name = "HistoryDiverged";
+    this.lane = checkpoint.lane;
+    this.expected = expected;
+    this.found = found;
+  }
+}
+
+/** The id of the entry that a checkpoint stands at. */
+export function idOf({ ms, seq }: Pick<Checkpoint, "ms" | "seq">): string {
+  return `${ms}-${seq}`;
+}
+
+/**
+ * The entries after a checkpoint. They are read from the checkpoint's own entry on: it must still be there, with the same
+ * batch token. Ids are wall clock, so "the last id is below the checkpoint" would hide again after one event. Throws HistoryDiverged.
+ */
+export async function readAfter(
+  redis: Redis,
+  keys: LaneKeys,
+  checkpoint: Checkpoint,
+  count: number,
+): Promise<LedgerEntry[]> {
+  const isFirst = checkpoint.ms === 0;
+  const [incarnation, entries] = await answered(
+    redis,
+    Promise.all([
+      laneIncarnation(redis, keys),
+      readEntries(redis, keys, { from: isFirst ? "-" : idOf(checkpoint), count: isFirst ? count : count + 1 }),
+    ]),
+  );
+  const [own] = entries;
+  const ownToken = own && batchToken(own.header);
+  if (
+    incarnation !== checkpoint.incarnation ||
+    (!isFirst && (own?.id !== idOf(checkpoint) || ownToken !== checkpoint.token))
+  ) {
+    throw new HistoryDiverged(checkpoint, own && describe(incarnation, own.id, ownToken ?? ""));
+  }
+  return isFirst ? entries : entries.slice(1);
+}
+
+/** Waits until there is something after an entry, at most `blockMs`; at once when there is. On a connection of its own. */
+export async function waitAfter(blocking: Redis, keys: LaneKeys, id: string, blockMs: number): Promise<void> {
+  await answered(blocking, waitForEntries(blocking, keys, { id, count: 1, blockMs }), blockMs + ANSWER_WITHIN_MS);
+}
+
+const ANSWER_WITHIN_MS = 10_000;
+
+/** Takes a connection that stays silent for dead: it is closed, so that the driver makes a new one. */
+export async function answered<T>(redis: Redis, answer: Promise<T>, withinMs = ANSWER_WITHIN_MS): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const silence = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      redis.disconnect(true);
+      reject(new Error(`Redis did not answer within ${withinMs} ms`));
+    }, withinMs);
+  });
+  try {
+    return await Promise.race([answer, silence]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Makes sure that a connection can take commands. Throws when it cannot within five seconds. */
+export async function connected(redis: Redis, signal: AbortSignal): Promise<void> {
+  if (!(await ready(redis, 5_000, signal)) && !signal.aborted) throw new Error("Redis cannot be reached");
+}
+
+function describe(incarnation: string, id: string, token: string): string {
+  return `entry ${id} of batch ${token} (incarnation ${incarnation})`;
+}

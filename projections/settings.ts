@@ -1,0 +1,41 @@
+/** How the projector works. All times in ms. */
+export interface ProjectorSettings {
+  /** Ledger entries in one transaction, at most. */
+  readonly batchEntries: number;
+  /** Bytes of ledger in one transaction, about. */
+  readonly batchBytes: number;
+  /** How long archived entries stay in Redis. */
+  readonly keepMs: number;
+  /** How often a lane's tail is trimmed. */
+  readonly trimEveryMs: number;
+  /** How long one blocking read waits. */
+  readonly blockMs: number;
+  /** How often new queues are looked for. */
+  readonly discoverEveryMs: number;
+  /** How often a projector that has lost a lane looks whether the other one still moves. */
+  readonly standbyMs: number;
+  /** After a batch of fewer than `lingerBelow` entries, wait so long, so that a trickle is not a transaction per event. */
+  readonly lingerMs: number;
+  readonly lingerBelow: number;
+  /** First and longest wait after a failure. */
+  readonly backoffMs: number;
+  readonly mostBackoffMs: number;
+  /** Sessions in Postgres at once. */
+  readonly poolSize: number;
+}
+
+/** The defaults. */
+export const PROJECTOR_DEFAULTS: ProjectorSettings = {
+  batchEntries: 1_000,
+  batchBytes: 4 * 1_024 * 1_024,
+  keepMs: 24 * 60 * 60 * 1_000,
+  trimEveryMs: 10_000,
+  blockMs: 5_000,
+  discoverEveryMs: 3_000,
+  standbyMs: 1_000,
+  lingerMs: 10,
+  lingerBelow: 100,
+  backoffMs: 100,
+  mostBackoffMs: 10_000,
+  poolSize: 5,
+};

@@ -1,0 +1,100 @@
+import { sql } from "slonik";
+import { z } from "zod";
+import { changed, rowOf, rowsOf, type Session } from "../statement.ts";
+
+const checkpointRow = z.object({
+  lane: z.string(),
+  projection: z.string(),
+  incarnation: z.string(),
+  ms: z.number(),
+  seq: z.number(),
+  token: z.string(),
+  epoch: z.number(),
+  entriesApplied: z.number(),
+  eventsApplied: z.number(),
+  unknownEvents: z.number(),
+  updatedAt: z.number(),
+});
+
+/** How far a projection has read a lane: its last entry, that entry's batch token, and the epoch. `0-0` before the first. */
+export type Checkpoint = Readonly<z.infer<typeof checkpointRow>>;
+
+const columns = sql.fragment`
+  lane, projection, incarnation, ms::double precision as ms, seq::double precision as seq, token, epoch,
+  entries_applied::double precision as "entriesApplied", events_applied::double precision as "eventsApplied",
+  unknown_events::double precision as "unknownEvents", round(date_part('epoch', updated_at) * 1000) as "updatedAt"`;
+
+/** A projection's checkpoint in a lane; undefined when it has read nothing yet. */
+export function findCheckpoint(session: Session, lane: string, projection: string): Promise<Checkpoint | undefined> {
+  return rowOf(
+    session,
+    checkpointRow,
+    sql.unsafe`select ${columns} from projection_checkpoints where lane = ${lane} and projection = ${projection}`,
+  );
+}
+
+/** Every checkpoint of a namespace. */
+export function listCheckpoints(session: Session, namespace: string): Promise<Checkpoint[]> {
+  return rowsOf(
+    session,
+    checkpointRow,
+    sql.unsafe`
+      select ${columns} from projection_checkpoints
+      where split_part(lane, ':', 1) = ${namespace} order by lane, projection`,
+  );
+}
+
+/** Makes the checkpoint before the first entry of a lane's first life, and does nothing when there is one. */
+export async function createCheckpoint(
+  session: Session,
+  lane: string,
+  projection: string,
+  incarnation: string,
+): Promise<void> {
+  await session.query(sql.unsafe`
+    insert into lane_incarnations (lane, number, incarnation) values (${lane}, 1, ${incarnation})
+    on conflict do nothing`);
+  await session.query(sql.unsafe`
+    insert into projection_checkpoints (lane, projection, incarnation, ms, seq, token)
+    values (${lane}, ${projection}, ${incarnation}, 0, 0, '') on conflict do nothing`);
+}
+
+/** Gives a checkpoint that has read nothing yet another life of its lane to begin with: the one it was made for is gone. */
+export async function restartCheckpoint(session: Session, checkpoint: Checkpoint, incarnation: string): Promise<void> {
+  const { lane, projection } = checkpoint;
+  await session.query(sql.unsafe`
+    insert into lane_incarnations (lane, number, incarnation)
+    select ${lane}, coalesce(max(number), 0) + 1, ${incarnation} from lane_incarnations where lane = ${lane}
+    on conflict do nothing`);
+  await session.query(sql.unsafe`
+    update projection_checkpoints set incarnation = ${incarnation}, epoch = epoch + 1, updated_at = now()
+    where lane = ${lane} and projection = ${projection} and ms = 0 and epoch = ${checkpoint.epoch}`);
+}
+
+/** What a batch adds to a checkpoint. */
+export interface CheckpointMove {
+  readonly ms: number;
+  readonly seq: number;
+  readonly token: string;
+  readonly entries: number;
+  readonly events: number;
+  readonly unknown: number;
+}
+
+/**
+ * Moves a checkpoint by compare-and-set on position and epoch, and keeps it locked to the end of the transaction. False: somebody
+ * else has moved it, and what was folded from it is worth nothing.
+ */
+export async function moveCheckpoint(session: Session, from: Checkpoint, to: CheckpointMove): Promise<boolean> {
+  const count = await changed(
+    session,
+    sql.unsafe`
+      update projection_checkpoints set
+        ms = ${to.ms}, seq = ${to.seq}, token = ${to.token}, updated_at = now(),
+        entries_applied = entries_applied + ${to.entries}, events_applied = events_applied + ${to.events},
+        unknown_events = unknown_events + ${to.unknown}
+      where lane = ${from.lane} and projection = ${from.projection} and epoch = ${from.epoch}
+        and incarnation = ${from.incarnation} and ms = ${from.ms} and seq = ${from.seq}`,
+  );
+  return count === 1;
+}

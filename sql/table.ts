@@ -1,0 +1,100 @@
+import { changed, type Session, statement } from "./statement.ts";
+
+/** What a column holds: an instant is a number of milliseconds since 1970 in a row, and a timestamptz in the table. */
+export type ColumnType = "text" | "uuid" | "integer" | "double" | "boolean" | "json" | "instant";
+
+/** A table that a projection keeps: its rows' properties in camelCase are its columns in snake_case. Absent values are null. */
+export interface TableShape<Row> {
+  readonly name: string;
+  readonly columns: { readonly [Property in keyof Row & string]: ColumnType };
+  /** The property that an event's key is compared with. */
+  readonly key: keyof Row & string;
+  /** True when two namespaces may have the same key: run ids are unique everywhere, names are not. */
+  readonly isKeyPerNamespace: boolean;
+}
+
+/** A table with its statements. Besides the row's columns it has `namespace`, which the projector fills in. */
+export interface Table<Row> extends TableShape<Row> {
+  readonly upsertText: string;
+  readonly loadText: string;
+  /** `column as "property"` for each, cast so that every pool reads the same. */
+  readonly selection: string;
+}
+
+const TYPES: Readonly<Record<ColumnType, string>> = {
+  text: "text",
+  uuid: "uuid",
+  integer: "integer",
+  double: "double precision",
+  boolean: "boolean",
+  json: "jsonb",
+  instant: "double precision",
+};
+
+/** A table and its statements, from its shape. */
+export function defineTable<Row extends object>(shape: TableShape<Row>): Table<Row> {
+  const properties = Object.keys(shape.columns) as (keyof Row & string)[];
+  const column = (property: string) => columnOf(property);
+  const type = (property: keyof Row & string) => shape.columns[property];
+  const names = properties.map(column);
+  const arrays = properties.map((property, i) => `$${i + 1}::${TYPES[type(property)]}[]`);
+  const values = properties.map((property) =>
+    type(property) === "instant" ? `to_timestamp(${column(property)} / 1000)` : column(property),
+  );
+  const conflict = shape.isKeyPerNamespace ? `${column(shape.key)}, namespace` : column(shape.key);
+  const updates = properties
+    .filter((property) => property !== shape.key)
+    .map((property) => `${column(property)} = excluded.${column(property)}`);
+  const selection = properties
+    .map((property) => {
+      const name = column(property);
+      return `${type(property) === "instant" ? `round(date_part('epoch', ${name}) * 1000)` : name} as "${property}"`;
+    })
+    .join(", ");
+  return {
+    ...shape,
+    selection,
+    upsertText: `insert into ${shape.name} (${names.join(", ")}, namespace)
+      select ${values.join(", ")}, $${properties.length + 1} from unnest(${arrays.join(", ")}) as given (${names.join(", ")})
+      on conflict (${conflict}) do update set ${updates.join(", ")}`,
+    loadText: `select ${selection} from ${shape.name}
+      where ${column(shape.key)} = any($1::${TYPES[type(shape.key)]}[]) and namespace = $2`,
+  };
+}
+
+/** Writes rows, new ones and changed ones alike, in one statement. */
+export async function upsertRows<Row extends object>(
+  session: Session,
+  table: Table<Row>,
+  namespace: string,
+  rows: readonly Row[],
+): Promise<number> {
+  if (rows.length === 0) return 0;
+  const properties = Object.keys(table.columns) as (keyof Row & string)[];
+  const arrays = properties.map((property) => columnValues(rows, property, table.columns[property]));
+  return changed(session, statement(table.upsertText, [...arrays, namespace]));
+}
+
+/** The rows of some keys, by key. */
+export async function loadRows<Row extends object>(
+  session: Session,
+  table: Table<Row>,
+  namespace: string,
+  keys: readonly string[],
+): Promise<Map<string, Row>> {
+  if (keys.length === 0) return new Map();
+  const rows = (await session.any(statement(table.loadText, [keys, namespace]))) as Row[];
+  return new Map(rows.map((row) => [String(row[table.key]), row]));
+}
+
+/** A property's column. */
+export function columnOf(property: string): string {
+  return property.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+function columnValues<Row>(rows: readonly Row[], property: keyof Row, type: ColumnType): unknown[] {
+  const values = rows.map((row) => row[property] ?? null);
+  if (type === "json") return values.map((value) => (value === null ? null : JSON.stringify(value)));
+  if (type === "instant") return values.map((value) => (typeof value === "number" ? Math.round(value) : value));
+  return values;
+}
