@@ -1,0 +1,44 @@
+/**
+ * Every span, metric and attribute name, once. Those that begin with `messaging` are OpenTelemetry's conventions for messaging
+ * (v1.44, in development): copied, since its package asks not to import them at run time. Redis has no value for
+ * `messaging.system` in the conventions; a custom one may be used.
+ */
+export const NAMES = {
+  system: "messaging.system",
+  operationName: "messaging.operation.name",
+  operationType: "messaging.operation.type",
+  destination: "messaging.destination.name",
+  group: "messaging.consumer.group.name",
+  messageId: "messaging.message.id",
+  batchCount: "messaging.batch.message_count",
+  clientId: "messaging.client.id",
+  errorType: "error.type",
+  run: "tasktrail.run.id",
+  task: "tasktrail.task.name",
+  attempt: "tasktrail.attempt",
+  delivery: "tasktrail.delivery",
+  worker: "tasktrail.worker",
+  outcome: "tasktrail.outcome",
+  schedule: "tasktrail.schedule",
+  slot: "tasktrail.slot",
+  trigger: "tasktrail.trigger",
+  redriveOf: "tasktrail.redrive_of",
+  waitMs: "tasktrail.wait_ms",
+  events: "tasktrail.events",
+  rows: "tasktrail.rows",
+} as const;
+
+/** The value of `messaging.system`. */
+export const SYSTEM = "tasktrail";
+/** The consumer group that works a queue. */
+export const GROUP = "workers";
+/** The name under which spans and metrics are made. */
+export const SCOPE = "tasktrail";
+
+/** Span names: the operation and its destination, so that there are few different ones. */
+export const spanName = {
+  enqueue: (queue: string) => `enqueue ${queue}`,
+  process: (queue: string) => `process ${queue}`,
+  fire: (schedule: string) => `cron fire ${schedule}`,
+  project: (queue: string) => `project ${queue}`,
+} as const;
