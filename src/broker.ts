@@ -1,0 +1,122 @@
+import type { Redis } from "ioredis";
+import { openRedis, type Purpose } from "../streams/connect.ts";
+import { newIncarnation } from "../streams/lane.ts";
+import { systemClock } from "./clock.ts";
+import { type BrokerSettings, brokerSettings, checkBrokerOptions, databaseSource, redisSource } from "./config.ts";
+import type { Broker, BrokerOptions } from "./define/broker.ts";
+import { makeCronTask } from "./define/cron.ts";
+import { declareContract, declareTask } from "./define/declare.ts";
+import { createRegistry, type Registry } from "./define/registry.ts";
+import { makeTask, makeTaskRef } from "./define/task.ts";
+import { attachEngine, type Engine } from "./engine.ts";
+import { createDispatching, type Dispatching } from "./enqueue/dispatching.ts";
+import { announceTo, type Middleware, type Notice, processMiddleware } from "./middleware.ts";
+import { createObserver } from "./observe.ts";
+import { createDefaultLogger } from "./stock/default-logger.ts";
+
+/**
+ * Where tasks are declared and dispatched from. Opens nothing, and reads no variable, before its first use.
+ * Throws InvalidOption for an option that no broker has.
+ */
+export function createBroker(options: BrokerOptions = {}): Broker {
+  checkBrokerOptions(options);
+  const registry = createRegistry();
+  const broker = {} as Broker & { readonly options: BrokerOptions };
+  Object.defineProperty(broker, "options", { value: options });
+  const { engine, close } = createEngine(broker, registry);
+  attachEngine(broker, engine);
+  return Object.assign(broker, {
+    register(definition: object) {
+      const record = declareTask(definition);
+      registry.add(record);
+      return record.cron === undefined
+        ? makeTask(record, engine.port)
+        : makeCronTask(record, engine.port, engine.clock);
+    },
+    task: (definition: object) => broker.register(definition),
+    bind: (contracts: Readonly<Record<string, unknown>>) =>
+      Object.fromEntries(
+        Object.entries(contracts).map(([name, one]) => [name, makeTaskRef(declareContract(name, one), engine.port)]),
+      ),
+    handle: (id: string) => engine.port.handle(undefined, id),
+    close,
+    [Symbol.asyncDispose]: close,
+  }) as Broker;
+}
+
+/** What a broker is inside, and how to close what it has opened. */
+function createEngine(
+  broker: Engine["broker"],
+  registry: Registry,
+): { readonly engine: Engine; readonly close: () => Promise<void> } {
+  const { options } = broker;
+  const settings = lazily(() => brokerSettings(options, process.env));
+  const logger = options.logger ?? createDefaultLogger(() => settings().logLevel);
+  const middleware = withProcess(createObserver(logger));
+  const announce = (notice: Notice) => announceTo(middleware(), notice);
+  const incarnation = newIncarnation();
+  const engine: Engine = {
+    broker,
+    options,
+    get namespace() {
+      return settings().namespace;
+    },
+    get maxPayloadBytes() {
+      return settings().maxPayloadBytes;
+    },
+    get database() {
+      return databaseSource(options, process.env);
+    },
+    clock: systemClock,
+    logger,
+    incarnation,
+    get records() {
+      return registry.declarations();
+    },
+    task: registry.get,
+    queues: registry.queues,
+    connect: (purpose) => connect(options, purpose, announce),
+    lane: (queue) => dispatching.lane(queue),
+    get port() {
+      return dispatching.port;
+    },
+    get middleware() {
+      return middleware();
+    },
+    announce,
+  };
+  const dispatching: Dispatching = createDispatching(engine, () => settings().enqueueTimeoutMs);
+  return { engine, close: dispatching.close };
+}
+
+/** A connection whose troubles are told of: once when they begin, once when they are over. */
+async function connect(options: BrokerOptions, role: Purpose, announce: (notice: Notice) => void): Promise<Redis> {
+  let isAway = false;
+  const client = await openRedis(redisSource(options, process.env), role, (error) => {
+    isAway = true;
+    announce({ kind: "redis.away", role, error });
+  });
+  client.on("ready", () => {
+    if (isAway) announce({ kind: "redis.back", role });
+    isAway = false;
+  });
+  return client;
+}
+
+/** The process' middleware, of which there may be more later, and after it our own. */
+function withProcess(own: Middleware): () => readonly Middleware[] {
+  let all: readonly Middleware[] = [own];
+  return () => {
+    const shared = processMiddleware();
+    if (shared.length !== all.length - 1 || shared.some((one, index) => one !== all[index])) all = [...shared, own];
+    return all;
+  };
+}
+
+function lazily(read: () => BrokerSettings): () => BrokerSettings {
+  let settings: BrokerSettings | undefined;
+  return () => {
+    settings ??= read();
+    return settings;
+  };
+}

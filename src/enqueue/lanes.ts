@@ -1,0 +1,145 @@
+import type { Redis } from "ioredis";
+import { ready, refusal } from "../../streams/connect.ts";
+import type { EnqueueRecord } from "../../streams/enqueue.ts";
+import { createRunIds, type RunIds } from "../../streams/ids.ts";
+import {
+  CallFailed,
+  createRedisClock,
+  type Lane,
+  openLane,
+  type RedisClock,
+  registerQueue,
+} from "../../streams/lane.ts";
+import { createOutbox, type Outbox } from "./coalesce.ts";
+import type { Connection } from "./connection.ts";
+
+/** A queue's lane as dispatches use it. */
+export interface DispatchLane {
+  readonly lane: Lane;
+  readonly runIds: RunIds;
+  readonly outbox: Outbox;
+}
+
+/** The lanes of one broker, all on its one connection and by one clock. */
+export interface Lanes {
+  /** The lane, if it is open and Redis' clock is known. */
+  get(queue: string): DispatchLane | undefined;
+  /** Opens a lane, and sees what time it is in Redis. Throws CallFailed when Redis does not answer by the deadline (on `performance.now()`). */
+  open(queue: string, deadline: number): Promise<DispatchLane>;
+  /** The lane alone; sends nothing. */
+  lane(queue: string): Promise<Lane>;
+}
+
+/** What lanes are made of. */
+export interface LanesParts {
+  readonly connection: Connection;
+  readonly namespace: () => string;
+  readonly incarnation: string;
+  readonly enqueueTimeoutMs: () => number;
+  readonly onEnqueue: (queue: string, records: readonly EnqueueRecord[]) => void;
+}
+
+/** Makes lanes when they are asked for. */
+export function createLanes(parts: LanesParts): Lanes {
+  const { connection } = parts;
+  const clock = createRedisClock();
+  const lanes = new Map<string, DispatchLane>();
+  let isClockSet = false;
+
+  const make = async (queue: string): Promise<DispatchLane> => {
+    const redis = await connection.client();
+    const known = lanes.get(queue);
+    if (known !== undefined) return known;
+    const { incarnation } = parts;
+    const lane = holding(openLane({ redis, namespace: parts.namespace(), queue, incarnation, clock }), connection);
+    const register = once(() => registerQueue(redis, lane.namespace, queue));
+    const outbox = createOutbox({
+      lane,
+      answerWithinMs: parts.enqueueTimeoutMs() * 0.4, // so that there is time for another try on a new connection
+      onCall(records) {
+        if (redis.status === "ready") register();
+        parts.onEnqueue(queue, records);
+      },
+    });
+    const made = { lane, runIds: createRunIds(queue), outbox };
+    lanes.set(queue, made);
+    return made;
+  };
+
+  return {
+    get: (queue) => (isClockSet ? lanes.get(queue) : undefined),
+    lane: async (queue) => (await make(queue)).lane,
+    async open(queue, deadline) {
+      connection.hold();
+      try {
+        const made = await make(queue);
+        if (!isClockSet) await setClock(made.lane.redis, clock, deadline);
+        isClockSet = true;
+        return made;
+      } finally {
+        connection.release();
+      }
+    },
+  };
+}
+
+/** Run ids, delays and deadlines go by Redis' clock, so it is asked before the first of them is made. */
+async function setClock(redis: Redis, clock: RedisClock, deadline: number): Promise<void> {
+  let cause: unknown = new Error("Connection is closed");
+  for (;;) {
+    const left = deadline - performance.now();
+    if (left <= 0) throw new CallFailed("enqueue", cause, false);
+    if (!(await ready(redis, left))) continue;
+    try {
+      const sentAt = performance.now();
+      const [seconds, micros] = await inTime(redis.time(), left);
+      clock.learn(Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000), sentAt, performance.now());
+      return;
+    } catch (error) {
+      cause = error;
+      if (refusal(error) !== "away") throw new CallFailed("enqueue", error, false);
+    }
+  }
+}
+
+async function inTime<T>(answer: Promise<T>, withinMs: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const silence = new Promise<never>((_, reject) => {
+    timer = setTimeout(reject, withinMs, new Error("Command timed out"));
+  });
+  try {
+    return await Promise.race([answer, silence]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** A lane whose calls hold the connection for as long as they are on their way. */
+function holding(lane: Lane, connection: Connection): Lane {
+  return {
+    ...lane,
+    async nextCall() {
+      connection.hold();
+      const call = await lane.nextCall();
+      return {
+        number: call.number,
+        done() {
+          call.done();
+          connection.release();
+        },
+      };
+    },
+  };
+}
+
+/** Does it the first time, and again as long as it has failed. */
+function once(work: () => Promise<unknown>): () => void {
+  let isDone = false;
+  return () => {
+    if (isDone) return;
+    isDone = true;
+    work().catch(() => {
+      isDone = false;
+    });
+  };
+}

@@ -1,0 +1,60 @@
+import type { EnqueueRecord } from "../../streams/enqueue.ts";
+import type { EntryMeta } from "../../streams/entry.ts";
+import type { EventDraft } from "../../streams/events.ts";
+import type { Lane } from "../../streams/lane.ts";
+import { DEFAULTS } from "../defaults.ts";
+import type { ResolvedDispatch } from "../define/resolve-dispatch.ts";
+import type { TaskRecord } from "../define/task.ts";
+import type { Carrier } from "../middleware.ts";
+import { currentRun } from "./current-run.ts";
+
+/** Redis forgets a key by itself only after so long, in case no worker is left to end its run: 30 days. */
+const KEY_SAFETY_MS = 30 * 86_400_000;
+
+/** One dispatch, checked and encoded. */
+export interface Dispatch {
+  readonly task: TaskRecord;
+  readonly run: string;
+  /** JSON of the encoded input; empty for none. */
+  readonly body: string;
+  /** The encoded input itself, for the event. */
+  readonly input: unknown;
+  readonly said: ResolvedDispatch;
+  readonly key: string | undefined;
+  readonly carrier: Carrier | undefined;
+}
+
+/** What goes to Redis for a dispatch: the entry's fields, and the event that tells of it. */
+export function toRecord(lane: Lane, { task, run, body, input, said, key, carrier }: Dispatch): EnqueueRecord {
+  const now = Math.trunc(lane.clock.now());
+  const dueAt = said.atMs ?? (said.delayMs === undefined ? 0 : now + said.delayMs);
+  const isLater = dueAt > now;
+  const expires = said.expiresMs === undefined ? 0 : Math.max(dueAt, now) + said.expiresMs;
+  const parent = currentRun.getStore();
+  const meta: Writable<EntryMeta> = { enqueuedAt: now };
+  const event: Writable<EventDraft<"run.enqueued">> = { type: "run.enqueued", run, task: task.name };
+  if (body !== "") event.input = input;
+  if (task.version !== DEFAULTS.version) meta.taskVersion = event.taskVersion = task.version;
+  if (isLater) meta.dueAt = event.dueAt = dueAt;
+  if (expires !== 0) event.expiresAt = expires;
+  if (parent !== undefined) {
+    meta.parent = event.parent = parent.run;
+    meta.root = event.root = parent.root;
+  }
+  if (said.labels !== undefined) meta.labels = event.labels = said.labels;
+  if (said.timeoutMs !== undefined) meta.timeoutMs = said.timeoutMs;
+  if (said.retry !== undefined) meta.retry = said.retry;
+  if (carrier?.traceparent !== undefined) {
+    meta.traceparent = event.traceparent = carrier.traceparent;
+    if (carrier.tracestate !== undefined) meta.tracestate = carrier.tracestate;
+  }
+  const common = { run, task: task.name, body, expires, dueAt: isLater ? dueAt : 0, event };
+  if (key === undefined) return { ...common, meta: JSON.stringify(meta), key: undefined };
+  event.key = key;
+  const held = said.keyTtl === "run" ? 0 : said.keyTtl;
+  meta.keyUntil = held === 0 ? 0 : now + held;
+  const ttlMs = Math.max(dueAt - now, 0) + Math.max(held, KEY_SAFETY_MS);
+  return { ...common, meta: JSON.stringify(meta), key: { name: lane.keys.key(task.name, key), ttlMs } };
+}
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };

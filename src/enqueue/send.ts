@@ -1,0 +1,135 @@
+import { refusal } from "../../streams/connect.ts";
+import { cutIntoCalls, EnqueueRefused } from "../../streams/enqueue.ts";
+import { CallFailed } from "../../streams/lane.ts";
+import type { DispatchOptions } from "../define/dispatch.ts";
+import { encodeInput } from "../define/payload.ts";
+import { checkedKey, type ResolvedDispatch, resolveDispatch } from "../define/resolve-dispatch.ts";
+import type { TaskRecord } from "../define/task.ts";
+import { enqueueFailed } from "../errors.ts";
+import type { Carrier, Middleware, Notice } from "../middleware.ts";
+import { aroundSend, sendHooks } from "./around-send.ts";
+import type { Landing } from "./coalesce.ts";
+import type { DispatchLane, Lanes } from "./lanes.ts";
+import { toRecord } from "./record.ts";
+
+/** A run that Redis has taken, or that was there before under the same key. */
+export interface Sent {
+  readonly run: string;
+  readonly isNew: boolean;
+  readonly queue: string;
+  /** The call that took it, and its place in it. */
+  readonly landing: Landing;
+}
+
+/** What sending works with. */
+export interface SendParts {
+  readonly lanes: Lanes;
+  readonly maxPayloadBytes: () => number;
+  readonly enqueueTimeoutMs: () => number;
+  readonly middleware: () => readonly Middleware[];
+  readonly announce: (notice: Notice) => void;
+}
+
+/** What is asked: one run of a task per input. */
+export interface SendRequest {
+  readonly task: TaskRecord;
+  readonly inputs: readonly unknown[];
+  readonly options: DispatchOptions;
+  readonly keyOf: ((input: unknown) => string) | undefined;
+}
+
+/** A run that is ready to be sent but for its id and its record. */
+interface Ready {
+  readonly body: string;
+  readonly input: unknown;
+  readonly key: string | undefined;
+}
+
+/** Dispatches one run per input, in order. Everything is checked before anything is sent. Throws InvalidOption, InvalidInput, NotJson, TooLarge, EnqueueFailed. */
+export async function send(parts: SendParts, request: SendRequest): Promise<Sent[]> {
+  const said = resolveDispatch(request.options);
+  const all: Ready[] = [];
+  for (const input of request.inputs) {
+    const key = request.keyOf === undefined ? said.key : checkedKey(request.keyOf(input));
+    const encoded = encodeInput(request.task, input, parts.maxPayloadBytes());
+    const { json, value } = "json" in encoded ? encoded : await encoded;
+    all.push({ body: json, input: value, key });
+  }
+  if (all.length === 0) return [];
+  const job = { parts, task: request.task, said, all };
+  const hooks = sendHooks(parts.middleware());
+  const lane = await openLane(job);
+  const runs = all.map(() => lane.runIds(Math.trunc(lane.lane.clock.now())));
+  const dispatch = (carrier?: Carrier) => dispatchAll(job, { lane, runs, carrier });
+  if (hooks.length === 0) return dispatch();
+  const sending = { task: request.task.name, queue: lane.lane.queue, runs };
+  return aroundSend({ hooks, sending, dispatch, announce: parts.announce });
+}
+
+interface Job {
+  readonly parts: SendParts;
+  readonly task: TaskRecord;
+  readonly said: ResolvedDispatch;
+  readonly all: readonly Ready[];
+}
+
+async function openLane({ parts, task, said }: Job): Promise<DispatchLane> {
+  const queue = said.queue ?? task.queue;
+  const timeoutMs = parts.enqueueTimeoutMs();
+  try {
+    return parts.lanes.get(queue) ?? (await parts.lanes.open(queue, performance.now() + timeoutMs));
+  } catch (error) {
+    throw failure(task, error, { sent: 0, timeoutMs });
+  }
+}
+
+interface Way {
+  readonly lane: DispatchLane;
+  readonly runs: readonly string[];
+  readonly carrier: Carrier | undefined;
+}
+
+async function dispatchAll({ parts, task, said, all }: Job, { lane, runs, carrier }: Way): Promise<Sent[]> {
+  const records = all.map((ready, index) =>
+    toRecord(lane.lane, { ...ready, task, run: runs[index] as string, said, carrier }),
+  );
+  const timeoutMs = parts.enqueueTimeoutMs();
+  const sent: Sent[] = [];
+  const { queue } = lane.lane;
+  try {
+    if (records.length === 1) {
+      const [record] = records as [(typeof records)[0]];
+      return [toSent(await lane.outbox.add(record, performance.now() + timeoutMs), record.run, queue)];
+    }
+    for (const calls of cutIntoCalls(records)) {
+      const call = await lane.outbox.addAll(calls, performance.now() + timeoutMs);
+      for (const [index, { run }] of calls.entries()) sent.push(toSent({ call, index }, run, queue));
+    }
+    return sent;
+  } catch (error) {
+    throw failure(task, error, { sent: sent.length, timeoutMs });
+  }
+}
+
+function toSent(landing: Landing, run: string, queue: string): Sent {
+  const existing = landing.call.existing.get(landing.index);
+  return { run: existing ?? run, isNew: existing === undefined, queue, landing };
+}
+
+const REASONS = {
+  away: (said: string, timeoutMs: number) => `Redis did not take it within ${timeoutMs} ms (${said})`,
+  full: () => "Redis has no memory left for it: raise maxmemory, or let workers make room",
+  denied: (said: string) => `Redis does not let us in (${said})`,
+  other: (said: string) => `Redis refused it (${said})`,
+};
+
+/** The error that a caller sees. What is no matter of Redis, such as a missing variable, stays as it is. */
+function failure(task: TaskRecord, error: unknown, { sent, timeoutMs }: { sent: number; timeoutMs: number }): Error {
+  if (!(error instanceof CallFailed || error instanceof EnqueueRefused)) return error as Error;
+  const cause = error instanceof CallFailed ? error.cause : error;
+  const kind = refusal(cause);
+  const said = cause instanceof Error ? cause.message : String(cause);
+  const reason = (kind in REASONS ? REASONS[kind as keyof typeof REASONS] : REASONS.other)(said, timeoutMs);
+  const ambiguous = error instanceof CallFailed ? error.wasSent : error.message.endsWith("stale");
+  return enqueueFailed(task.name, { ambiguous, sent, reason, cause: error });
+}
