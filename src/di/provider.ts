@@ -42,14 +42,15 @@ type ScopeCheck<D extends Deps, ScopeOf extends Scope> = ScopeOf extends "worker
     }
   : unknown;
 
-/** A provider as the engine sees it. A leaf has no `provide`: the engine puts its value in place. */
+/** A provider as the engine sees it. */
 export interface ProviderRecord extends Provider<any> {
   readonly deps: Readonly<Record<string, ProviderRecord>>;
+  /** Absent for a leaf, whose value the engine knows. */
   readonly provide?:
     | ((deps: Record<string, unknown>, use: (value: unknown) => Promise<unknown>) => Promise<unknown>)
     | undefined;
-  /** What messages call it. */
-  readonly label: string;
+  /** The name of a leaf. Two copies of the package have two objects for it, and one name. */
+  readonly leaf?: string | undefined;
 }
 
 /** A dependency for tasks and other providers. Throws InvalidOption when its module needs one that has not run yet. */
@@ -62,13 +63,12 @@ export function provider<Value, D extends Deps = {}, ScopeOf extends Scope = "ru
   if (scope !== "run" && scope !== "worker")
     throw invalidOption("scope", `"${String(scope)}" is neither "run" nor "worker"`);
   checkDeps("a provider", deps);
-  const record = { kind: "tasktrail.provider", scope, deps, provide, label: provide.name || "provider" };
-  return record as unknown as Provider<Value, ScopeOf>;
+  return { kind: "tasktrail.provider", scope, deps, provide } as unknown as Provider<Value, ScopeOf>;
 }
 
 /** A provider whose value the engine knows without opening anything. */
-export function leaf<Value, ScopeOf extends Scope>(label: string, scope: ScopeOf): Provider<Value, ScopeOf> {
-  return { kind: "tasktrail.provider", scope, deps: {}, label } as unknown as Provider<Value, ScopeOf>;
+export function leaf<Value, ScopeOf extends Scope>(name: string, scope: ScopeOf): Provider<Value, ScopeOf> {
+  return { kind: "tasktrail.provider", scope, deps: {}, leaf: name } as unknown as Provider<Value, ScopeOf>;
 }
 
 /** Throws InvalidOption for what is no provider, and says why an undefined one is probably undefined. */
