@@ -4,12 +4,12 @@ import { testFiles } from "./test-files.ts";
 
 const checks = {
   "format and lint": () =>
-    runTool("biome", ["check", "--colors=off", "--diagnostic-level=warn", "--error-on-warnings"], true),
-  types: () => runTool("tsc", ["--noEmit", "--pretty", "false"], true),
+    runTool("biome", ["check", "--colors=off", "--diagnostic-level=warn", "--error-on-warnings"], { capture: true }),
+  types: () => runTool("tsc", ["--noEmit", "--pretty", "false"], { capture: true }),
   "unit tests": () => {
     const files = testFiles(root, [], ["unit"]);
     const flags = ["--test", "--test-concurrency=2", "--test-timeout=60000", "--test-reporter=spec"];
-    return run(process.execPath, [...process.execArgv, ...flags, ...files], true);
+    return run(process.execPath, [...process.execArgv, ...flags, ...files], { capture: true });
   },
 };
 

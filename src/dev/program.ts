@@ -8,9 +8,10 @@ export async function program(main: () => Promise<number | undefined>): Promise<
   try {
     process.exitCode = (await main()) ?? 0;
   } catch (error) {
-    if (!(error instanceof DevError)) throw error;
-    console.error(error.message);
-    process.exitCode = error.exitCode;
+    const isMisspelt = String((error as NodeJS.ErrnoException).code).startsWith("ERR_PARSE_ARGS");
+    if (!(error instanceof DevError) && !isMisspelt) throw error;
+    console.error((error as Error).message);
+    process.exitCode = error instanceof DevError ? error.exitCode : 64;
   }
 }
 

@@ -53,30 +53,51 @@ function distribution(): string {
 function privateLists(folder: string): string[] {
   mkdirSync(join(folder, "lists", "partial"), { recursive: true });
   mkdirSync(join(folder, "cache", "archives", "partial"), { recursive: true });
-  const settings = { State: folder, "State::status": "/var/lib/dpkg/status", Cache: join(folder, "cache") };
+  const settings = {
+    State: folder,
+    "State::lists": join(folder, "lists"),
+    "State::status": "/var/lib/dpkg/status",
+    Cache: join(folder, "cache"),
+  };
   return Object.entries(settings).flatMap(([key, value]) => ["-o", `Dir::${key}=${value}`]);
 }
 
 /** Downloads the first of the packages that the lists know, with what it needs and the machine has not. */
 function download(draft: string, settings: readonly string[]): boolean {
+  const installed = installedPackages();
   for (const name of PACKAGES) {
-    const needs = spawnSync("apt-cache", [...settings, "depends", "--recurse", ...ONLY_DEPENDS, name], {
-      encoding: "utf8",
-    });
-    const packages = missing((needs.stdout ?? "").split("\n").filter((line) => /^[a-z0-9][a-z0-9.+-]*$/.test(line)));
-    if (!packages.includes(name)) continue;
-    const got = spawnSync("apt-get", [...settings, "-qq", "download", ...packages], { cwd: draft, encoding: "utf8" });
+    const wanted = new Set([name]); // itself even where it is installed, since that may be without the server
+    for (const one of wanted) {
+      for (const options of alternatives(one, settings)) {
+        const isThere = options.some((option) => installed.has(option) || wanted.has(option));
+        if (!isThere && options[0] !== undefined) wanted.add(options[0]);
+      }
+    }
+    const got = spawnSync("apt-get", [...settings, "-qq", "download", ...wanted], { cwd: draft, encoding: "utf8" });
     if (got.status === 0) return true;
   }
   return false;
 }
 
-function missing(packages: readonly string[]): string[] {
+/** What a package depends on: each a list of packages of which one will do. */
+function alternatives(name: string, settings: readonly string[]): string[][] {
+  const asked = spawnSync("apt-cache", [...settings, "depends", ...ONLY_DEPENDS, name], { encoding: "utf8" });
+  const groups: string[][] = [];
+  let isOpen = false;
+  // " |Depends: a" says that the next line is an alternative; <name> is a virtual package, whose providers are indented.
+  for (const [, bar, option = ""] of (asked.stdout ?? "").matchAll(/^ ([ |])(?:Pre)?Depends: (\S+)/gm)) {
+    if (!isOpen) groups.push([]);
+    if (!option.startsWith("<")) groups.at(-1)?.push(option);
+    isOpen = bar === "|";
+  }
+  return groups;
+}
+
+function installedPackages(): Set<string> {
   // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own placeholders
-  const installed = spawnSync("dpkg-query", ["-W", "-f", "${db:Status-Status} ${Package}\n"], { encoding: "utf8" });
-  const present = new Set((installed.stdout ?? "").split("\n").map((line) => line.replace(/^installed /, "")));
-  // redis-tools itself is wanted even where it is installed without the server.
-  return packages.filter((name) => PACKAGES.includes(name) || !present.has(name));
+  const asked = spawnSync("dpkg-query", ["-W", "-f", "${db:Status-Status} ${Package}\n"], { encoding: "utf8" });
+  const lines = (asked.stdout ?? "").split("\n").filter((line) => line.startsWith("installed "));
+  return new Set(lines.map((line) => line.slice("installed ".length)));
 }
 
 function unpack(draft: string): void {

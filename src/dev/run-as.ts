@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync } from "node:fs";
+import { chmodSync, lchownSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DevError } from "./errors.ts";
@@ -40,16 +40,26 @@ export function canEnter(user: RunAs, folder: string): boolean {
   return probe.status === 0;
 }
 
-/** Makes a folder that belongs to this user alone. */
+/**
+ * Makes a folder that belongs to this user alone, with all that is in it: the last one to use it may have been another.
+ *
+ * @throws {DevError} when it belongs to another user and we are not root
+ */
 export function ownedFolder(user: RunAs, folder: string): string {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  giveTo(user, folder);
+  const uid = user.ids.uid ?? process.getuid?.();
+  if (statSync(folder).uid === uid) return folder;
+  if (process.getuid?.() !== 0) {
+    throw new DevError(`${folder} belongs to another user. Run the same as that user, or remove the folder.`);
+  }
+  const content = readdirSync(folder, { recursive: true }) as string[];
+  for (const path of [folder, ...content.map((name) => join(folder, name))]) giveTo(user, path);
   return folder;
 }
 
 /** Gives a file or folder to this user. */
 export function giveTo(user: RunAs, path: string): void {
-  if (user.ids.uid !== undefined) chownSync(path, user.ids.uid, user.ids.gid);
+  if (process.getuid?.() === 0) lchownSync(path, user.ids.uid ?? 0, user.ids.gid ?? 0);
 }
 
 /** A new, empty folder that this user can reach. */

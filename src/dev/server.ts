@@ -1,11 +1,11 @@
-import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { DevError } from "./errors.ts";
-import { freePort } from "./ports.ts";
-import { worksIn } from "./processes.ts";
-import { type Supervised, tailOf } from "./supervise.ts";
+import { awaitPredecessor } from "./predecessor.ts";
+import { ownedFolder, type RunAs, temporaryFolder } from "./run-as.ts";
+import { choosePort, keptPassword } from "./settings.ts";
+import { type ServerProgram, type Supervised, supervise, tailOf } from "./supervise.ts";
 
 /** A private Redis or Postgres on the loopback interface. `await using` stops it. */
 export type Server = AsyncDisposable & {
@@ -28,7 +28,7 @@ export type Server = AsyncDisposable & {
 
 /** How to start a server. */
 export type ServerOptions = {
-  /** Keeps its data. Without it, a temporary folder, removed when the server is disposed of or the process exits. */
+  /** Keeps its data. Without it, a temporary folder, removed when the server is disposed of or this process ends. */
   readonly dataDir?: string;
   /** Whether data must outlive a crash. Default false: no fsync, and for Redis no file at all. */
   readonly durable?: boolean;
@@ -40,76 +40,107 @@ export type ServerOptions = {
   readonly report?: (line: string) => void;
 };
 
+/** Where a server runs. */
+export type Place = { readonly dataDir: string; readonly port: number; readonly password: string };
+
+/** What a kind of server knows of itself. */
+export type Service = {
+  readonly name: string;
+  readonly runAs: RunAs;
+  /** In the data folder: the file in which the server writes its process id. */
+  readonly pidFile: string;
+  /** Makes a data folder ready for its first use. */
+  prepare?(place: Place): Promise<void>;
+  program(place: Place): Pick<ServerProgram, "command" | "args" | "env" | "stopSignal">;
+  /** Whether the server with this process id takes commands. */
+  answers(place: Place, pid: number): Promise<boolean> | boolean;
+  url(place: Place): string;
+};
+
 const READY_WITHIN_MS = 30_000;
-const PREDECESSOR_ENDS_WITHIN_MS = 15_000;
 const ASK_EVERY_MS = 15;
+const LOST_PORT = /address already in use|could not bind/i;
 
-/** Reads a small setting kept beside a server's data, or makes it up and keeps it. */
-export function kept(dataDir: string, name: string, make: () => string): string {
-  const file = join(dataDir, name);
-  if (existsSync(file)) return readFileSync(file, "utf8").trim();
-  const value = make();
-  writeFileSync(file, `${value}\n`, { mode: 0o600 });
-  return value;
-}
-
-/** A password for a server: of letters and digits only, so that it stands in a URL as it is. */
-export function newPassword(): string {
-  return randomBytes(18).toString("hex");
-}
-
-/** The port to use: the one wanted, else the one this folder had last time when it is free, else any. */
-export async function choosePort(dataDir: string, wanted: number | undefined): Promise<number> {
-  if (wanted !== undefined) return wanted;
-  const file = join(dataDir, "port");
-  const last = existsSync(file) ? Number(readFileSync(file, "utf8")) : 0;
-  const port = await freePort(last > 0 && last < 65_536 ? last : 0);
-  writeFileSync(file, `${port}\n`);
-  return port;
-}
-
-/**
- * Waits for the last server in this folder to end: when its owner was killed, it may still be on its way out. A pid file
- * whose process is another one by now (ids are used again, in containers soon) is removed, or Postgres would not start.
- *
- * @throws when that server still runs after 15 seconds
- */
-export async function awaitPredecessor(pidFile: string, dataDir: string): Promise<void> {
-  const pid = existsSync(pidFile) ? Number.parseInt(readFileSync(pidFile, "utf8"), 10) : Number.NaN;
-  if (!(pid > 0)) return;
-  const deadline = performance.now() + PREDECESSOR_ENDS_WITHIN_MS;
-  while (worksIn(pid, dataDir)) {
-    if (performance.now() > deadline) throw new DevError(`Process ${pid} is a server that still runs in ${dataDir}.`);
-    await delay(ASK_EVERY_MS);
+/** Starts a server of this kind. When that fails, it leaves neither a process nor a temporary folder. */
+export async function host(service: Service, options: ServerOptions): Promise<Server> {
+  const isTemporary = options.dataDir === undefined;
+  const dataDir = options.dataDir ?? temporaryFolder(service.runAs, service.name.toLowerCase());
+  const discard = () => isTemporary && rmSync(dataDir, { recursive: true, force: true });
+  const launch = (place: Place) => launchIn(place, service, isTemporary);
+  try {
+    ownedFolder(service.runAs, dataDir);
+    const [place, first] = await withPort(options.port, dataDir, launch);
+    return serverOf(service.url(place), place, first, () => launch(place), discard);
+  } catch (error) {
+    discard();
+    throw error;
   }
-  rmSync(pidFile, { force: true });
 }
 
-/** Waits until a server that was just started answers; throws with its last words when it ends instead. */
-export async function ready(
-  name: string,
-  process: Supervised,
-  logFile: string,
-  answers: () => Promise<boolean>,
-): Promise<Supervised> {
-  const deadline = performance.now() + READY_WITHIN_MS;
-  while (process.isRunning() && performance.now() < deadline) {
-    if (await answers()) return process;
-    await delay(ASK_EVERY_MS);
-  }
-  const why = process.isRunning() ? `did not answer within ${READY_WITHIN_MS / 1000} s` : "ended at once";
-  await process.stop();
-  throw new DevError(`${name} was started and ${why}. Its last lines:\n${tailOf(logFile)}`);
-}
-
-/** Repeats a start that lost its port to another process between the choice and the use. */
-export async function withFreshPort<T>(start: () => Promise<T>, choose: () => Promise<void>): Promise<T> {
+/** Between the choice of a free port and its use, another process may take it: then another one is chosen. */
+async function withPort<T>(
+  wanted: number | undefined,
+  dataDir: string,
+  launch: (place: Place) => Promise<T>,
+): Promise<[Place, T]> {
+  const password = keptPassword(dataDir);
   for (let tries = 1; ; tries++) {
+    const place = { dataDir, password, port: wanted ?? (await choosePort(dataDir)) };
     try {
-      return await start();
+      return [place, await launch(place)];
     } catch (error) {
-      if (tries === 5 || !/address already in use|could not bind|Failed listening/i.test(String(error))) throw error;
-      await choose();
+      if (wanted !== undefined || tries === 5 || !LOST_PORT.test(String(error))) throw error;
     }
   }
+}
+
+async function launchIn(place: Place, service: Service, isTemporary: boolean): Promise<Supervised> {
+  const { dataDir } = place;
+  await awaitPredecessor(join(dataDir, service.pidFile), dataDir);
+  await service.prepare?.(place);
+  const logFile = join(dataDir, `${service.name.toLowerCase()}.log`);
+  const started = await supervise({
+    ...service.program(place),
+    cwd: dataDir,
+    logFile,
+    runAs: service.runAs,
+    ...(isTemporary ? { leftovers: dataDir } : {}),
+  });
+  const deadline = performance.now() + READY_WITHIN_MS;
+  while (started.isRunning() && performance.now() < deadline) {
+    if (await service.answers(place, started.pid)) return started;
+    await delay(ASK_EVERY_MS);
+  }
+  const why = started.isRunning() ? `did not answer within ${READY_WITHIN_MS / 1000} s` : "ended at once";
+  await started.stop();
+  throw new DevError(`${service.name} was started and ${why}. Its last lines:\n${tailOf(logFile)}`);
+}
+
+function serverOf(
+  url: string,
+  { port, dataDir }: Place,
+  first: Supervised,
+  launch: () => Promise<Supervised>,
+  discard: () => void,
+): Server {
+  let current = first;
+  return {
+    url,
+    port,
+    dataDir,
+    get pid() {
+      return current.pid;
+    },
+    isRunning: () => current.isRunning(),
+    stop: () => current.stop(),
+    kill: () => current.kill(),
+    async restart() {
+      await current.stop();
+      current = await launch();
+    },
+    async [Symbol.asyncDispose]() {
+      await current.stop();
+      discard();
+    },
+  };
 }

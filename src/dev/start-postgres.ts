@@ -2,19 +2,10 @@ import { type ExecFileOptions, execFile } from "node:child_process";
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { DevError } from "./errors.ts";
 import { postgresBinaries } from "./postgres-binaries.ts";
-import { giveTo, ownedFolder, postgresUser, type RunAs, temporaryFolder } from "./run-as.ts";
-import {
-  awaitPredecessor,
-  choosePort,
-  kept,
-  newPassword,
-  ready,
-  type Server,
-  type ServerOptions,
-  withFreshPort,
-} from "./server.ts";
-import { type Supervised, supervise } from "./supervise.ts";
+import { giveTo, postgresUser, type RunAs } from "./run-as.ts";
+import { host, type Place, type Server, type ServerOptions } from "./server.ts";
 
 const NAME = "tasktrail"; // of the superuser and of the database
 const QUICK_AND_UNSAFE = ["fsync=off", "synchronous_commit=off", "full_page_writes=off"];
@@ -22,77 +13,52 @@ const QUICK_AND_UNSAFE = ["fsync=off", "synchronous_commit=off", "full_page_writ
 /** Starts a private PostgreSQL 18: loopback only, behind a password, as another user when we are root. */
 export async function startPostgres(options: ServerOptions = {}): Promise<Server> {
   const { durable = false, args = [] } = options;
-  const user = postgresUser();
-  const { bin } = await postgresBinaries(user);
-  const isTemporary = options.dataDir === undefined;
-  const dataDir = ownedFolder(user, options.dataDir ?? temporaryFolder(user, "postgres"));
-  const password = kept(dataDir, "password", newPassword);
-  const cluster = join(dataDir, "cluster");
-  const logFile = join(dataDir, "postgres.log");
-  await awaitPredecessor(join(cluster, "postmaster.pid"), dataDir);
-  if (!existsSync(cluster)) await createCluster({ bin, dataDir, password, user, durable });
-  let port = await choosePort(dataDir, options.port);
-  let server = await withFreshPort(launch, async () => {
-    if (options.port === undefined) port = await choosePort(dataDir, undefined);
-  });
-
-  async function launch(): Promise<Supervised> {
-    const started = await supervise({
-      command: join(bin, "postgres"),
-      args: ["-D", cluster, "-p", String(port), ...settings(durable), ...args],
-      env: cleanEnvironment(),
-      cwd: dataDir,
-      logFile,
-      stopSignal: "INT", // a fast shutdown: clients are disconnected, nothing is lost
-      runAs: user,
-      ...(isTemporary ? { leftovers: dataDir } : {}),
-    });
-    return ready("PostgreSQL", started, logFile, async () => isReady(cluster, started.pid));
-  }
-
-  return {
-    url: `postgres://${NAME}:${password}@127.0.0.1:${port}/${NAME}?sslmode=disable`,
-    port,
-    dataDir,
-    get pid() {
-      return server.pid;
+  const runAs = postgresUser();
+  const { bin } = await postgresBinaries(runAs);
+  const cluster = ({ dataDir }: Place) => join(dataDir, "cluster");
+  return host(
+    {
+      name: "Postgres",
+      runAs,
+      pidFile: join("cluster", "postmaster.pid"),
+      async prepare(place) {
+        if (!existsSync(cluster(place))) await createCluster(bin, place, runAs, durable);
+      },
+      program: (place) => ({
+        command: join(bin, "postgres"),
+        args: ["-D", cluster(place), "-p", String(place.port), ...settings(durable), ...args],
+        env: cleanEnvironment(),
+        stopSignal: "INT", // a fast shutdown: clients are disconnected, nothing is lost
+      }),
+      answers: (place, pid) => isReady(cluster(place), pid),
+      url: ({ port, password }) => `postgres://${NAME}:${password}@127.0.0.1:${port}/${NAME}?sslmode=disable`,
     },
-    isRunning: () => server.isRunning(),
-    stop: () => server.stop(),
-    kill: () => server.kill(),
-    async restart() {
-      await server.stop();
-      await awaitPredecessor(join(cluster, "postmaster.pid"), dataDir);
-      server = await launch();
-    },
-    async [Symbol.asyncDispose]() {
-      await server.stop();
-      if (isTemporary) rmSync(dataDir, { recursive: true, force: true });
-    },
-  };
-}
-
-type NewCluster = { bin: string; dataDir: string; password: string; user: RunAs; durable: boolean };
-
-/** Made under another name first: a cluster with its name is complete, even when we are killed in between. */
-async function createCluster({ bin, dataDir, password, user, durable }: NewCluster): Promise<void> {
-  const draft = join(dataDir, "cluster.new");
-  rmSync(draft, { recursive: true, force: true });
-  const passwordFile = join(dataDir, "password.new");
-  writeFileSync(passwordFile, password, { mode: 0o600 });
-  giveTo(user, passwordFile);
-  const options = { cwd: dataDir, env: cleanEnvironment(), ...user.ids };
-  await promisify(execFile)(
-    join(bin, "initdb"),
-    [
-      ...["-D", draft, "-U", NAME, "--pwfile", passwordFile, "-A", "scram-sha-256", "-E", "UTF8"],
-      ...["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"],
-      ...(durable ? [] : ["--no-sync"]),
-    ],
     options,
   );
-  rmSync(passwordFile);
-  await createDatabase(join(bin, "postgres"), draft, options);
+}
+
+/** Made under another name first: a cluster with its name is complete, even when we are killed in between. */
+async function createCluster(bin: string, { dataDir, password }: Place, runAs: RunAs, durable: boolean): Promise<void> {
+  const draft = join(dataDir, "cluster.new");
+  const passwordFile = join(dataDir, "password.new");
+  rmSync(draft, { recursive: true, force: true });
+  writeFileSync(passwordFile, password, { mode: 0o600 });
+  giveTo(runAs, passwordFile);
+  const options = { cwd: dataDir, env: cleanEnvironment(), ...runAs.ids };
+  const args = [
+    ...["-D", draft, "-U", NAME, "--pwfile", passwordFile, "-A", "scram-sha-256", "-E", "UTF8"],
+    ...["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"],
+    ...(durable ? [] : ["--no-sync"]),
+  ];
+  try {
+    await promisify(execFile)(join(bin, "initdb"), args, options);
+    await createDatabase(join(bin, "postgres"), draft, options);
+  } catch (error) {
+    const said = (error as { stderr?: string }).stderr?.trim() || (error as Error).message;
+    throw new DevError(`Postgres could not make its data folder in ${dataDir}:\n${said}`, { cause: error });
+  } finally {
+    rmSync(passwordFile);
+  }
   renameSync(draft, join(dataDir, "cluster"));
 }
 

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync, readFileSync } from "node:fs";
+import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import { DevError } from "./errors.ts";
 import type { RunAs } from "./run-as.ts";
@@ -75,10 +76,10 @@ export async function supervise(program: ServerProgram): Promise<Supervised> {
     ...program.runAs.ids,
   });
   closeSync(log);
-  const ended = once(child, "exit").then(() => releasePipes(child));
+  const lifeline = letProcessEnd(child);
+  const ended = once(child, "exit").then(() => void lifeline.destroy());
   ended.catch(() => {});
   const pid = await serverId(child);
-  letProcessEnd(child);
 
   const isRunning = () => child.exitCode === null && child.signalCode === null;
   const end = async (signal: NodeJS.Signals) => {
@@ -117,16 +118,13 @@ async function serverId(child: ChildProcess): Promise<number> {
   return pid;
 }
 
-/** A forgotten server must not keep the process alive; the watchdog ends it then. */
-function letProcessEnd(child: ChildProcess): void {
+/** A forgotten server must not keep this process alive: the watchdog ends it then. */
+function letProcessEnd(child: ChildProcess): Socket {
   child.unref();
-  const pipe = child.stdio[3] as unknown as { unref(): void; on(event: "error", listener: () => void): void };
-  pipe.on("error", () => {});
-  pipe.unref();
-}
-
-function releasePipes(child: ChildProcess): void {
-  for (const pipe of child.stdio) pipe?.destroy();
+  const lifeline = child.stdio[3] as Socket;
+  lifeline.on("error", () => {});
+  lifeline.unref();
+  return lifeline;
 }
 
 function sendSignal(pid: number, signal: NodeJS.Signals): void {
