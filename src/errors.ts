@@ -6,6 +6,7 @@ export type ErrorCode =
   | "not_json"
   | "too_large"
   | "enqueue_failed"
+  | "redis_unavailable"
   | "duplicate_task"
   | "no_tasks"
   | "no_handler"
@@ -88,6 +89,16 @@ export function enqueueFailed(task: string, failure: EnqueueFailure): TasktrailE
     cause,
     details: { task, ambiguous, sent },
   });
+}
+
+/** Redis did not answer a question about a run. */
+export function redisUnavailable(withinMs: number, cause: unknown): TasktrailError {
+  const said = cause instanceof Error ? cause.message : String(cause);
+  return new TasktrailError(
+    "redis_unavailable",
+    `Redis has not answered within ${withinMs} ms (${said}). See that it runs, and that REDIS_URL leads there.`,
+    { cause },
+  );
 }
 
 /** One name, declared at several places. */
