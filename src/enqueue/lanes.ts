@@ -1,15 +1,8 @@
 import type { Redis } from "ioredis";
-import { ready, refusal } from "../../streams/connect.ts";
 import type { EnqueueRecord } from "../../streams/enqueue.ts";
 import { createRunIds, type RunIds } from "../../streams/ids.ts";
-import {
-  CallFailed,
-  createRedisClock,
-  type Lane,
-  openLane,
-  type RedisClock,
-  registerQueue,
-} from "../../streams/lane.ts";
+import { createRedisClock, type Lane, openLane, type RedisClock, registerQueue } from "../../streams/lane.ts";
+import { askBy } from "./ask.ts";
 import { createOutbox, type Outbox } from "./coalesce.ts";
 import type { Connection } from "./connection.ts";
 
@@ -24,7 +17,7 @@ export interface DispatchLane {
 export interface Lanes {
   /** The lane, if it is open and Redis' clock is known. */
   get(queue: string): DispatchLane | undefined;
-  /** Opens a lane, and sees what time it is in Redis. Throws CallFailed when Redis does not answer by the deadline (on `performance.now()`). */
+  /** Opens a lane, and sees what time it is in Redis. Throws Unanswered when Redis is silent until the deadline (on `performance.now()`). */
   open(queue: string, deadline: number): Promise<DispatchLane>;
   /** The lane alone; sends nothing. */
   lane(queue: string): Promise<Lane>;
@@ -70,48 +63,18 @@ export function createLanes(parts: LanesParts): Lanes {
     get: (queue) => (isClockSet ? lanes.get(queue) : undefined),
     lane: async (queue) => (await make(queue)).lane,
     async open(queue, deadline) {
-      connection.hold();
-      try {
-        const made = await make(queue);
-        if (!isClockSet) await setClock(made.lane.redis, clock, deadline);
-        isClockSet = true;
-        return made;
-      } finally {
-        connection.release();
-      }
+      if (!isClockSet) await askBy(connection, deadline, (redis) => setClock(redis, clock));
+      isClockSet = true;
+      return make(queue);
     },
   };
 }
 
 /** Run ids, delays and deadlines go by Redis' clock, so it is asked before the first of them is made. */
-async function setClock(redis: Redis, clock: RedisClock, deadline: number): Promise<void> {
-  let cause: unknown = new Error("Connection is closed");
-  for (;;) {
-    const left = deadline - performance.now();
-    if (left <= 0) throw new CallFailed("enqueue", cause, false);
-    if (!(await ready(redis, left))) continue;
-    try {
-      const sentAt = performance.now();
-      const [seconds, micros] = await inTime(redis.time(), left);
-      clock.learn(Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000), sentAt, performance.now());
-      return;
-    } catch (error) {
-      cause = error;
-      if (refusal(error) !== "away") throw new CallFailed("enqueue", error, false);
-    }
-  }
-}
-
-async function inTime<T>(answer: Promise<T>, withinMs: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const silence = new Promise<never>((_, reject) => {
-    timer = setTimeout(reject, withinMs, new Error("Command timed out"));
-  });
-  try {
-    return await Promise.race([answer, silence]);
-  } finally {
-    clearTimeout(timer);
-  }
+async function setClock(redis: Redis, clock: RedisClock): Promise<void> {
+  const sentAt = performance.now();
+  const [seconds, micros] = await redis.time();
+  clock.learn(Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000), sentAt, performance.now());
 }
 
 /** A lane whose calls hold the connection for as long as they are on their way. */

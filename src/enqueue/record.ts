@@ -17,15 +17,13 @@ export interface Dispatch {
   readonly run: string;
   /** JSON of the encoded input; empty for none. */
   readonly body: string;
-  /** The encoded input itself, for the event. */
-  readonly input: unknown;
   readonly said: ResolvedDispatch;
   readonly key: string | undefined;
   readonly carrier: Carrier | undefined;
 }
 
 /** What goes to Redis for a dispatch: the entry's fields, and the event that tells of it. */
-export function toRecord(lane: Lane, { task, run, body, input, said, key, carrier }: Dispatch): EnqueueRecord {
+export function toRecord(lane: Lane, { task, run, body, said, key, carrier }: Dispatch): EnqueueRecord {
   const now = Math.trunc(lane.clock.now());
   const dueAt = said.atMs ?? (said.delayMs === undefined ? 0 : now + said.delayMs);
   const isLater = dueAt > now;
@@ -33,7 +31,7 @@ export function toRecord(lane: Lane, { task, run, body, input, said, key, carrie
   const parent = currentRun.getStore();
   const meta: Writable<EntryMeta> = { enqueuedAt: now };
   const event: Writable<EventDraft<"run.enqueued">> = { type: "run.enqueued", run, task: task.name };
-  if (body !== "") event.input = input;
+  if (body !== "") event.input = JSON.parse(body); // not the value itself, which its owner may change before it is sent
   if (task.version !== DEFAULTS.version) meta.taskVersion = event.taskVersion = task.version;
   if (isLater) meta.dueAt = event.dueAt = dueAt;
   if (expires !== 0) event.expiresAt = expires;

@@ -8,6 +8,7 @@ import type { TaskRecord } from "../define/task.ts";
 import { enqueueFailed } from "../errors.ts";
 import type { Carrier, Middleware, Notice } from "../middleware.ts";
 import { aroundSend, sendHooks } from "./around-send.ts";
+import { Unanswered } from "./ask.ts";
 import type { Landing } from "./coalesce.ts";
 import type { DispatchLane, Lanes } from "./lanes.ts";
 import { toRecord } from "./record.ts";
@@ -41,7 +42,6 @@ export interface SendRequest {
 /** A run that is ready to be sent but for its id and its record. */
 interface Ready {
   readonly body: string;
-  readonly input: unknown;
   readonly key: string | undefined;
 }
 
@@ -52,8 +52,8 @@ export async function send(parts: SendParts, request: SendRequest): Promise<Sent
   for (const input of request.inputs) {
     const key = request.keyOf === undefined ? said.key : checkedKey(request.keyOf(input));
     const encoded = encodeInput(request.task, input, parts.maxPayloadBytes());
-    const { json, value } = "json" in encoded ? encoded : await encoded;
-    all.push({ body: json, input: value, key });
+    const { json } = "json" in encoded ? encoded : await encoded;
+    all.push({ body: json, key });
   }
   if (all.length === 0) return [];
   const job = { parts, task: request.task, said, all };
@@ -125,8 +125,9 @@ const REASONS = {
 
 /** The error that a caller sees. What is no matter of Redis, such as a missing variable, stays as it is. */
 function failure(task: TaskRecord, error: unknown, { sent, timeoutMs }: { sent: number; timeoutMs: number }): Error {
-  if (!(error instanceof CallFailed || error instanceof EnqueueRefused)) return error as Error;
-  const cause = error instanceof CallFailed ? error.cause : error;
+  const isOfRedis = error instanceof CallFailed || error instanceof EnqueueRefused || error instanceof Unanswered;
+  if (!isOfRedis) return error as Error;
+  const cause = error instanceof EnqueueRefused ? error : error.cause;
   const kind = refusal(cause);
   const said = cause instanceof Error ? cause.message : String(cause);
   const reason = (kind in REASONS ? REASONS[kind as keyof typeof REASONS] : REASONS.other)(said, timeoutMs);
