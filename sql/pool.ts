@@ -71,7 +71,7 @@ export function sqlState(error: unknown): string | undefined {
   for (let one = error, depth = 0; one instanceof Error && depth < 5; one = one.cause, depth += 1) {
     const { code } = one as { code?: unknown };
     if (typeof code === "string" && /^[0-9A-Z]{5}$/.test(code) && !code.startsWith("E")) return code;
-    if (one.name === "InvalidInputError") return "22P02"; // the one that slonik makes without its code or cause
+    if (one.constructor.name === "InvalidInputError") return "22P02"; // the one that slonik makes without its code or cause
   }
   return undefined;
 }
@@ -101,7 +101,7 @@ function reasonOf(cause: unknown): string {
   }
   const [first] = errors;
   const said = first instanceof Error ? first.message : String(first);
-  if (/timeout expired|timed? ?out/i.test(said)) return HINTS["ETIMEDOUT"] as string;
+  if (/timeout expired|timed? ?out/i.test(said)) return HINTS.ETIMEDOUT as string;
   if (/does not support SSL/i.test(said)) return "the server has no TLS. Add ?sslmode=disable to DATABASE_URL.";
   return said;
 }

@@ -1,0 +1,60 @@
+import type { Projector } from "../projections/project.ts";
+import { projectorSettings } from "./config.ts";
+import type { Broker } from "./define/broker.ts";
+import type { ProjectorOptions, Role } from "./define/role.ts";
+import { type Engine, engineOf } from "./engine.ts";
+import { invalidOption } from "./errors.ts";
+
+/**
+ * Makes a projector: it keeps the ledger's archive and the tables `task_runs` and `cron_job_runs` in Postgres, each event exactly once,
+ * however many projectors run. It makes the tables itself when it starts, and waits for Redis and Postgres when they are away.
+ * Opens nothing before `run`. Throws InvalidOption when no Postgres is named.
+ */
+export function createProjector(broker: Broker, options: ProjectorOptions = {}): Role {
+  const { batch } = projectorSettings(options);
+  const engine = engineOf(broker);
+  const database = databaseOf(engine);
+  const stopping = new AbortController();
+  let projector: Projector | undefined;
+  let running: Promise<void> | undefined;
+
+  const run = async (signal: AbortSignal) => {
+    // Postgres' driver is loaded here, so that importing tasktrail never does.
+    const { createProjection } = await import("../projections/project.ts");
+    projector = createProjection({
+      namespace: engine.namespace,
+      database,
+      connect: (purpose) => engine.connect(purpose),
+      queues: () => engine.queues(),
+      announce: (notice) => engine.announce(notice),
+      settings: { batchEntries: batch },
+    });
+    engine.announce({ kind: "role.ready", role: "projector", facts: { namespace: engine.namespace } });
+    try {
+      await projector.run(signal);
+    } finally {
+      engine.announce({ kind: "role.stopped", role: "projector" });
+    }
+  };
+  const stop = async () => {
+    stopping.abort();
+    await running?.catch(() => {}); // told to whoever called run
+  };
+  return {
+    run(signal) {
+      running ??= run(signal === undefined ? stopping.signal : AbortSignal.any([signal, stopping.signal]));
+      return running;
+    },
+    stop,
+    health: () => projector?.health() ?? { isLive: running !== undefined, isReady: false, lastReadAgeMs: 0 },
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+function databaseOf({ database }: Engine): string | (() => unknown) {
+  if (database !== undefined) return database;
+  throw invalidOption(
+    "database",
+    'the projector keeps its tables in Postgres, and none is named: set DATABASE_URL, as in DATABASE_URL=postgres://localhost:5432/app, or pass createBroker({ database: "postgres://…" })',
+  );
+}

@@ -1,0 +1,122 @@
+import type { TestContext } from "node:test";
+import type { DatabasePool } from "slonik";
+import type { ProjectorNotice } from "../../projections/lane.ts";
+import { createProjection, type Projector } from "../../projections/project.ts";
+import type { AnyProjection } from "../../projections/projection.ts";
+import type { ProjectorSettings } from "../../projections/settings.ts";
+import { migrate } from "../../sql/migrate.ts";
+import { openPool } from "../../sql/pool.ts";
+import { openRedis, ready } from "../../streams/connect.ts";
+import { EVENT_VERSION, type EventDraft } from "../../streams/events.ts";
+import { type LaneKeys, laneKeys } from "../../streams/keys.ts";
+import { type Lane, registerQueue } from "../../streams/lane.ts";
+import { encodeEvents, encodeHeader } from "../../streams/ledger.ts";
+
+type Redis = Lane["redis"];
+
+/** Writes record batches as the scripts do, without what else they do. */
+export interface Recorder {
+  readonly redis: Redis;
+  readonly keys: LaneKeys;
+  /** Appends one entry with these events; gives its id. */
+  record(...events: readonly object[]): Promise<string>;
+  /** Appends an entry as it is given. */
+  append(fields: { readonly header?: string; readonly events?: string; readonly id?: string }): Promise<string>;
+}
+
+/** A recorder for a queue. `connect` makes its connection, which ends with the test. */
+export async function aRecorder(t: TestContext, url: string, namespace: string, queue = "default"): Promise<Recorder> {
+  const redis = await openRedis(url, "tool");
+  t.after(() => redis.disconnect(false));
+  await ready(redis, 5_000);
+  await registerQueue(redis, namespace, queue);
+  const keys = laneKeys(namespace, queue);
+  let call = 0;
+  const header = () =>
+    encodeHeader(
+      { incarnation: "recorder", call: ++call, clockOffsetMs: 0 },
+      { queue, at: Date.now(), worker: "worker-1" },
+    );
+  const append: Recorder["append"] = async (given) =>
+    (await redis.xadd(
+      keys.events,
+      given.id ?? "*",
+      "h",
+      given.header ?? header(),
+      "n",
+      1,
+      "events",
+      given.events ?? "[]",
+    )) as string;
+  return {
+    redis,
+    keys,
+    append,
+    record: (...events) =>
+      append({
+        events: encodeEvents(events.map((event) => ({ v: EVENT_VERSION, ...event })) as unknown as EventDraft[]),
+      }),
+  };
+}
+
+/** A pool on a migrated database; ends with the test. */
+export async function aPool(t: TestContext, url: string): Promise<DatabasePool> {
+  const pool = await openPool(url, { size: 3 });
+  t.after(() => pool.end());
+  await migrate(pool);
+  return pool;
+}
+
+/** A projector at work, and what it has told. */
+export interface Running {
+  readonly projector: Projector;
+  readonly notices: ProjectorNotice[];
+  readonly ended: Promise<void>;
+  /** Stops it and waits until it has. */
+  stop(): Promise<void>;
+}
+
+/** Quick enough for tests. */
+const QUICK: Partial<ProjectorSettings> = {
+  discoverEveryMs: 50,
+  standbyMs: 50,
+  blockMs: 500,
+  mostBackoffMs: 200,
+  poolSize: 3,
+};
+
+/** What a projector is started with. */
+export interface Start {
+  readonly redis: string;
+  readonly database: string;
+  readonly namespace: string;
+  readonly queues?: readonly string[];
+  readonly settings?: Partial<ProjectorSettings>;
+  readonly projections?: readonly AnyProjection[];
+}
+
+/** Starts a projector; it is stopped when the test ends. */
+export function startProjector(
+  t: TestContext,
+  { redis, database, namespace, queues = [], settings, projections }: Start,
+): Running {
+  const notices: ProjectorNotice[] = [];
+  const stopping = new AbortController();
+  const projector = createProjection({
+    namespace,
+    database,
+    connect: (purpose) => openRedis(redis, purpose),
+    queues: () => queues,
+    announce: (notice) => notices.push(notice),
+    settings: { ...QUICK, ...settings },
+    ...(projections === undefined ? {} : { projections }),
+  });
+  const ended = projector.run(stopping.signal);
+  ended.catch(() => {});
+  const stop = async () => {
+    stopping.abort();
+    await ended.catch(() => {});
+  };
+  t.after(stop);
+  return { projector, notices, ended, stop };
+}

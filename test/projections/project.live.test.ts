@@ -1,0 +1,257 @@
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { type DatabasePool, type QuerySqlToken, sql } from "slonik";
+import { cronJobRuns } from "../../projections/cron-job-runs.ts";
+import { LEDGER } from "../../projections/lane.ts";
+import { HistoryViolation } from "../../projections/projection.ts";
+import { taskRuns } from "../../projections/task-runs.ts";
+import { findCheckpoint } from "../../sql/queries/checkpoints.ts";
+import { listParked } from "../../sql/queries/parked.ts";
+import { countByStatus, findRun } from "../../sql/queries/task-runs.ts";
+import { createRunIds } from "../../streams/ids.ts";
+import { eventually, testDatabase, testNamespace, testRedis } from "../support/servers.ts";
+import { anEvent, CRON_RUN, EVENT_TYPES, RUN } from "./events.ts";
+import { aPool, aRecorder, startProjector } from "./lane-fixture.ts";
+
+type Row = Readonly<Record<string, unknown>>;
+
+async function find(pool: DatabasePool, query: QuerySqlToken): Promise<Row[]> {
+  return [...(await pool.any(query))] as Row[];
+}
+
+async function setUp(t: TestContext) {
+  const where = { redis: await testRedis(), database: await testDatabase(), namespace: testNamespace() };
+  const pool = await aPool(t, where.database);
+  const recorder = await aRecorder(t, where.redis, where.namespace);
+  const eventCount = async () =>
+    Number((await find(pool, sql.unsafe`select count(*)::integer as n from ledger_events`))[0]?.n);
+  return { where, pool, eventCount, ...recorder };
+}
+
+/** The events of one run in one entry each. */
+function aLife(run: string) {
+  const of = { run, task: "noop" };
+  const attempt = { ...of, attempt: 1, delivery: 1 };
+  return [
+    { type: "run.enqueued", ...of },
+    { type: "run.started", ...attempt },
+    { type: "run.succeeded", ...attempt, durationMs: 1 },
+  ];
+}
+
+test("what is recorded is archived, readable through the view, and folded into both tables", async (t) => {
+  const { where, pool, record, eventCount } = await setUp(t);
+  const started = startProjector(t, where);
+  await record(...aLife(RUN));
+  await record({ ...anEvent("slot.fired", { run: CRON_RUN }), position: undefined, queue: undefined });
+  await record({ type: "run.enqueued", run: CRON_RUN, task: "sync", schedule: "sync_external_data", slot: Date.now() });
+  await record({ type: "run.started", run: CRON_RUN, task: "sync", attempt: 1, delivery: 1 });
+  await record({
+    type: "run.died",
+    run: CRON_RUN,
+    task: "sync",
+    reason: "attempts",
+    error: { type: "E", message: "it broke", fingerprint: "f" },
+  });
+  await eventually(async () => (await eventCount()) === 7);
+  assert.equal((await findRun(pool, where.namespace, RUN))?.status, "succeeded");
+  const rows = await find(
+    pool,
+    sql.unsafe`select task_name, status, started_at is not null as started, ended_at is not null as ended, error_message from cron_job_runs`,
+  );
+  assert.deepEqual(rows, [
+    { task_name: "send_welcome_email", status: "failure", started: true, ended: true, error_message: "it broke" },
+  ]);
+  const events = await find(
+    pool,
+    sql.unsafe`select type, worker, queue, namespace, index from ledger_events where run = ${RUN} order by ms, seq, index`,
+  );
+  assert.deepEqual(
+    events.map(({ type, index }) => `${index} ${type}`),
+    ["0 run.enqueued", "1 run.started", "2 run.succeeded"],
+  );
+  assert.deepEqual(
+    [events[0]?.worker, events[0]?.queue, events[0]?.namespace],
+    ["worker-1", "default", where.namespace],
+  );
+  assert.deepEqual(
+    started.notices.filter(({ kind }) => kind === "problem"),
+    [],
+  );
+});
+
+test("every event type goes through the database", async (t) => {
+  const { where, pool, record, eventCount } = await setUp(t);
+  startProjector(t, where);
+  const ids = createRunIds("default");
+  for (const type of EVENT_TYPES)
+    await record({ ...anEvent(type, { run: ids(Date.now()) }), position: undefined, traceId: undefined });
+  await eventually(async () => (await eventCount()) === EVENT_TYPES.length);
+  assert.deepEqual(await listParked(pool, where.namespace), []);
+  assert.ok((await find(pool, sql.unsafe`select from task_runs`)).length > 10);
+});
+
+test("two projectors at once apply each event once", async (t) => {
+  const { where, pool, record, eventCount } = await setUp(t);
+  const both = [startProjector(t, where), startProjector(t, where)];
+  const ids = createRunIds("default");
+  const runs = Array.from({ length: 400 }, () => ids(Date.now()));
+  for (const step of [0, 1, 2]) for (const run of runs) await record(aLife(run)[step] as object);
+  await eventually(async () => (await eventCount()) === 1_200);
+  assert.deepEqual(await countByStatus(pool, where.namespace), { succeeded: 400 });
+  const checkpoint = await findCheckpoint(pool, `${where.namespace}:default`, LEDGER);
+  assert.deepEqual(
+    [checkpoint?.eventsApplied, checkpoint?.entriesApplied, checkpoint?.unknownEvents],
+    [1_200, 1_200, 0],
+  );
+  const told = both.map(({ notices }) =>
+    notices.reduce((sum, one) => sum + (one.kind === "batch.projected" ? one.events : 0), 0),
+  );
+  assert.equal((told[0] ?? 0) + (told[1] ?? 0), 1_200);
+  assert.deepEqual(
+    both.flatMap(({ notices }) => notices.filter(({ kind }) => kind === "problem")),
+    [],
+  );
+});
+
+test("a projector that is stopped and started in the middle goes on where it was", async (t) => {
+  const { where, pool, record, eventCount } = await setUp(t);
+  const ids = createRunIds("default");
+  let isWriting = true;
+  const restarting = (async () => {
+    while (isWriting) {
+      const one = startProjector(t, { ...where, settings: { batchEntries: 7 } });
+      await delay(60);
+      await one.stop();
+    }
+  })();
+  for (let n = 0; n < 300; n += 1) await record(...aLife(ids(Date.now())));
+  isWriting = false;
+  await restarting;
+  startProjector(t, where);
+  await eventually(async () => (await eventCount()) === 900);
+  assert.deepEqual(await countByStatus(pool, where.namespace), { succeeded: 300 });
+});
+
+test("a lane whose history has diverged stops alone, loudly, and writes nothing", async (t) => {
+  const { where, pool, record, append, redis, keys, eventCount } = await setUp(t);
+  const other = await aRecorder(t, where.redis, where.namespace, "other");
+  const before = startProjector(t, where);
+  await record({ type: "run.due", run: RUN, task: "t" });
+  const last = await record({ type: "run.due", run: RUN, task: "t" });
+  await eventually(async () => (await eventCount()) === 2);
+  await before.stop();
+  // A primary that died with its tail: the same id, another batch; and more after it, so that the last id tells nothing.
+  await redis.del(keys.events);
+  await append({ id: last, header: '{"f":1,"p":"else","c":9,"codec":"json","d":{"v":1}}', events: "[]" });
+  await record({ type: "run.due", run: RUN, task: "t" });
+  const { notices, projector } = startProjector(t, where);
+  await other.record({ type: "run.due", run: RUN, task: "t" });
+  const told = await eventually(() =>
+    notices.find((one) => one.kind === "problem" && one.what.includes("no longer projected")),
+  );
+  assert.match(String(told.kind === "problem" && told.error), /diverged.*batch recorder\/2.*batch else\/9/);
+  await eventually(async () => (await eventCount()) === 3);
+  assert.deepEqual(projector.health().lanes, { default: "stopped", other: "following" });
+  assert.equal(projector.health().isReady, false);
+  assert.equal((await findCheckpoint(pool, `${where.namespace}:default`, LEDGER))?.eventsApplied, 2);
+});
+
+test("a ledger that was emptied has diverged, too", async (t) => {
+  const { where, record, redis, keys, eventCount } = await setUp(t);
+  const { notices } = startProjector(t, where);
+  await record({ type: "run.due", run: RUN, task: "t" });
+  await eventually(async () => (await eventCount()) === 1);
+  await redis.del(keys.events);
+  const told = await eventually(() =>
+    notices.find((one) => one.kind === "problem" && one.what.includes("no longer projected")),
+  );
+  assert.match(String(told.kind === "problem" && told.error), /Redis has nothing there/);
+});
+
+test("poison parks its key with the error, and everything else goes on", async (t) => {
+  const { where, pool, record, append, eventCount } = await setUp(t);
+  const { notices } = startProjector(t, where);
+  const ids = createRunIds("default");
+  const runs = Array.from({ length: 20 }, () => ids(Date.now()));
+  const poisoned = runs[7] as string;
+  await record(...runs.map((run) => aLife(run)[0] as object));
+  await eventually(async () => (await eventCount()) === 20);
+  await record(...runs.map((run) => ({ ...aLife(run)[1], ...(run === poisoned ? { attempt: "two" } : {}) })));
+  await append({ events: "this is no JSON \0" });
+  await record({ type: "run.due", run: "no-uuid", task: "t" }, { type: "run.invented", run: RUN });
+  await record(...runs.map((run) => aLife(run)[2] as object));
+  await eventually(async () => (await eventCount()) === 63);
+  assert.deepEqual(await countByStatus(pool, where.namespace), { succeeded: 19, waiting: 1 });
+  const parked = await listParked(pool, where.namespace);
+  assert.deepEqual(new Set(parked.map(({ eventType }) => eventType)), new Set(["run.started", "run.due"]));
+  assert.equal(parked.find(({ key }) => key === poisoned)?.projection, "task_runs");
+  const checkpoint = await findCheckpoint(pool, `${where.namespace}:default`, LEDGER);
+  assert.equal(checkpoint?.unknownEvents, 2);
+  assert.equal(notices.filter((one) => one.kind === "problem").length, 2);
+  const malformed = await find(pool, sql.unsafe`select raw from ledger_entries where raw is not null`);
+  assert.match(String(malformed[0]?.raw), /this is no JSON \\u0000/);
+});
+
+test("a parked key stays parked for the next projector", async (t) => {
+  const { where, pool, record, eventCount } = await setUp(t);
+  const refusing = { ...taskRuns, fold: () => assert.fail("poison") };
+  const first = startProjector(t, { ...where, projections: [refusing as never, cronJobRuns as never] });
+  await record(aLife(RUN)[0] as object);
+  await eventually(async () => (await listParked(pool, where.namespace)).length === 1);
+  await first.stop();
+  startProjector(t, where);
+  await record(aLife(RUN)[1] as object);
+  await eventually(async () => (await eventCount()) === 2);
+  assert.equal(await findRun(pool, where.namespace, RUN), undefined);
+});
+
+test("a transition after an ending stops the projector, and nothing of its batch is kept", async (t) => {
+  const { where, record, eventCount } = await setUp(t);
+  await record(...aLife(RUN));
+  await record({ type: "run.started", run: RUN, task: "noop", attempt: 2, delivery: 1 });
+  const { ended, projector } = startProjector(t, where);
+  await assert.rejects(ended, HistoryViolation);
+  assert.equal(await eventCount(), 0);
+  assert.equal(projector.health().isLive, false);
+});
+
+test("Redis is trimmed to the checkpoint's own entry, and never beyond it", async (t) => {
+  const { where, record, redis, keys, eventCount } = await setUp(t);
+  const ids = createRunIds("default");
+  await redis.config("SET", "stream-node-max-entries", "100");
+  const { notices } = startProjector(t, { ...where, settings: { keepMs: 0, trimEveryMs: 1, batchEntries: 50 } });
+  for (let n = 0; n < 1_000; n += 1) await record(aLife(ids(Date.now()))[0] as object);
+  await eventually(async () => (await eventCount()) === 1_000);
+  await eventually(async () => (await redis.xlen(keys.events)) <= 200);
+  await record(aLife(ids(Date.now()))[0] as object);
+  await eventually(async () => (await eventCount()) === 1_001);
+  assert.deepEqual(
+    notices.filter(({ kind }) => kind === "problem"),
+    [],
+  );
+});
+
+test("queues that appear later are found", async (t) => {
+  const { where, eventCount } = await setUp(t);
+  const { projector } = startProjector(t, { ...where, queues: ["declared"] });
+  await eventually(() => projector.health().isReady);
+  assert.deepEqual(Object.keys(projector.health().lanes).sort(), ["declared", "default"]);
+  const late = await aRecorder(t, where.redis, where.namespace, "late");
+  await late.record(aLife(RUN)[0] as object);
+  await eventually(async () => (await eventCount()) === 1);
+});
+
+test("the archive has a partition for today and a week ahead", async (t) => {
+  const { where, pool, record, eventCount } = await setUp(t);
+  startProjector(t, where);
+  await record(aLife(RUN)[0] as object);
+  await eventually(async () => (await eventCount()) === 1);
+  const parts = await find(
+    pool,
+    sql.unsafe`select inhrelid::regclass::text as name from pg_inherits where inhparent = 'ledger_entries'::regclass`,
+  );
+  assert.equal(parts.length, 9);
+  assert.equal((await find(pool, sql.unsafe`select from ledger_entries_default`)).length, 0);
+});
