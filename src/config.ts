@@ -87,11 +87,32 @@ export function brokerSettings(options: BrokerOptions, env: Environment): Broker
   const maxPayloadBytes = options.maxPayloadBytes ?? DEFAULTS.maxPayloadBytes;
   return {
     namespace: namespaceOf(options, env),
-    logLevel: oneOf("LOG_LEVEL", variable(env, "LOG_LEVEL")?.toLowerCase() ?? DEFAULTS.logLevel, logLevels),
+    // Read when it is asked for: whoever brings a logger of their own may have words of their own in LOG_LEVEL.
+    get logLevel() {
+      return logLevelOf(env);
+    },
     enqueueTimeoutMs: lengthOf("enqueueTimeout", options.enqueueTimeout, DEFAULTS.enqueueTimeoutMs, 1),
     // Redis itself takes no value over 512 MB, and a worker holds many inputs at once.
     maxPayloadBytes: wholeNumber("maxPayloadBytes", maxPayloadBytes, { least: 1, most: 64 * 1_048_576 }),
   };
+}
+
+/** What other loggers call our levels. */
+const otherLevels: Readonly<Record<string, LogLevel>> = {
+  silly: "trace",
+  verbose: "debug",
+  http: "debug",
+  notice: "info",
+  warning: "warn",
+  err: "error",
+  critical: "fatal",
+  none: "silent",
+  off: "silent",
+};
+
+function logLevelOf(env: Environment): LogLevel {
+  const level = variable(env, "LOG_LEVEL")?.toLowerCase() ?? DEFAULTS.logLevel;
+  return Object.hasOwn(otherLevels, level) ? (otherLevels[level] as LogLevel) : oneOf("LOG_LEVEL", level, logLevels);
 }
 
 function namespaceOf(options: BrokerOptions, env: Environment): string {

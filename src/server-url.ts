@@ -29,7 +29,7 @@ export function checkServerUrl(option: string, text: unknown, server: keyof type
 }
 
 function problemOf(text: string, kind: Kind): string | undefined {
-  const placeholder = /\$\{[^}]*\}?|\$\([^)]*\)?|\{\{[^}]*\}?\}?|%[A-Z_]{2,}%/.exec(text)?.[0];
+  const placeholder = /\$\{[^}]*\}?|\$\(\w+\)|\{\{[^}]*\}?\}?/.exec(text)?.[0];
   if (placeholder !== undefined) return `${placeholder} was not substituted: the file it stands in is taken literally`;
   if (/^["'`].*["'`]$/.test(text)) return "the quotes are part of the value: some tools keep the quotes of .env files";
   if (/\s/.test(text)) return "there is white space in it";
@@ -45,10 +45,13 @@ function problemOf(text: string, kind: Kind): string | undefined {
 
 function problemOfParts(text: string, kind: Kind): string | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  const port = /:(\d*[^\d/?#@\]]?[^/?#@\]]*)(?:[/?#]|$)/.exec(
-    text.slice(text.lastIndexOf("@") + 1).replace(/^[a-z]+:\/\//i, ""),
-  )?.[1];
-  if (port !== undefined && (!/^\d*$/.test(port) || Number(port) > 65_535 || port === "0")) {
+  const authority =
+    text
+      .slice(text.lastIndexOf("@") + 1)
+      .replace(/^[a-z]+:\/\//i, "")
+      .split(/[/?#]/)[0] ?? "";
+  const port = /:([^:\]]+)$/.exec(authority)?.[1];
+  if (port !== undefined && !(/^\d{1,5}$/.test(port) && Number(port) > 0 && Number(port) <= 65_535)) {
     return `"${port}" is not a port: 1 to 65535`;
   }
   if (url === undefined) {

@@ -1,13 +1,19 @@
 /** The candidate that was probably meant, or undefined when none is near. */
-export function nearest(word: string, candidates: Iterable<string>): string | undefined {
-  const wanted = word.toLowerCase();
+export function nearest(text: string, candidates: Iterable<string>): string | undefined {
+  const wanted = text.toLowerCase();
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(wanted.length / 3)) + 1;
   for (const candidate of candidates) {
-    const distance = editDistance(wanted, candidate.toLowerCase(), bestDistance);
+    const word = candidate.toLowerCase();
+    const distance = isCutShort(wanted, word) ? 1 : editDistance(wanted, word, bestDistance);
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }
   return best;
+}
+
+/** One is the beginning of the other, as "attempt" is of "attempts". */
+function isCutShort(a: string, b: string): boolean {
+  return Math.min(a.length, b.length) >= 4 && a !== b && (a.startsWith(b) || b.startsWith(a));
 }
 
 /** `. Did you mean "timeout"?` when a candidate is near, else nothing: to be put at the end of a message. */
