@@ -5,14 +5,22 @@ import { cacheFolder, fillOnce, sharedFolder } from "./cache.ts";
 import { DevError } from "./errors.ts";
 import { canEnter, type RunAs } from "./run-as.ts";
 
-/** Where PostgreSQL's programs lie for this platform, complete, and in a place that this user can reach. */
-export async function postgresBinaries(user: RunAs): Promise<{ bin: string; version: string }> {
+/** PostgreSQL's programs. */
+export type PostgresBinaries = {
+  /** The folder of `initdb` and `postgres`. */
+  readonly bin: string;
+  /** Of the package that brought them, such as `18.4.0`. */
+  readonly version: string;
+};
+
+/** Finds PostgreSQL's programs for this platform: complete, and in a place that this user can reach. */
+export async function postgresBinaries(user: RunAs): Promise<PostgresBinaries> {
   const { folder, version, name } = installedPackage();
   const native = join(folder, "native");
   if (canEnter(user, join(native, "bin")) && tryLinkLibraries(folder, native))
     return { bin: join(native, "bin"), version };
   // A checkout in a private home (0700) is out of reach for another user, so a copy is kept where it is not.
-  const copy = await fillOnce(join(reachableCache(user), `${basename(name)}-${version}`), (draft) => {
+  const copy = await fillOnce(join(reachableCache(user), `postgres-${basename(name)}-${version}`), (draft) => {
     cpSync(native, join(draft, "native"), { recursive: true, verbatimSymlinks: true });
     linkLibraries(folder, join(draft, "native"));
     chmodSync(draft, 0o755);
@@ -58,7 +66,8 @@ function linkLibraries(folder: string, native: string): void {
   for (const program of ["initdb", "postgres"]) chmodSync(join(native, "bin", program), 0o755);
 }
 
-function reachableCache(user: RunAs): string {
+/** A cache folder that this user can reach. */
+export function reachableCache(user: RunAs): string {
   const own = cacheFolder();
   return canEnter(user, own) ? own : sharedFolder();
 }

@@ -1,20 +1,17 @@
-import { type ExecFileOptions, execFile } from "node:child_process";
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { promisify } from "node:util";
-import { DevError } from "./errors.ts";
 import { postgresBinaries } from "./postgres-binaries.ts";
-import { giveTo, postgresUser, type RunAs } from "./run-as.ts";
+import { cleanEnvironment, createCluster, NAME } from "./postgres-cluster.ts";
+import { postgresUser } from "./run-as.ts";
 import { host, type Place, type Server, type ServerOptions } from "./server.ts";
 
-const NAME = "tasktrail"; // of the superuser and of the database
 const QUICK_AND_UNSAFE = ["fsync=off", "synchronous_commit=off", "full_page_writes=off"];
 
 /** Starts a private PostgreSQL 18: loopback only, behind a password, as another user when we are root. */
 export async function startPostgres(options: ServerOptions = {}): Promise<Server> {
   const { durable = false, args = [] } = options;
   const runAs = postgresUser();
-  const { bin } = await postgresBinaries(runAs);
+  const binaries = await postgresBinaries(runAs);
   const cluster = ({ dataDir }: Place) => join(dataDir, "cluster");
   return host(
     {
@@ -22,10 +19,10 @@ export async function startPostgres(options: ServerOptions = {}): Promise<Server
       runAs,
       pidFile: join("cluster", "postmaster.pid"),
       async prepare(place) {
-        if (!existsSync(cluster(place))) await createCluster(bin, place, runAs, durable);
+        if (!existsSync(cluster(place))) await createCluster(cluster(place), place.password, binaries, runAs);
       },
       program: (place) => ({
-        command: join(bin, "postgres"),
+        command: join(binaries.bin, "postgres"),
         args: ["-D", cluster(place), "-p", String(place.port), ...settings(durable), ...args],
         env: cleanEnvironment(),
         stopSignal: "INT", // a fast shutdown: clients are disconnected, nothing is lost
@@ -35,38 +32,6 @@ export async function startPostgres(options: ServerOptions = {}): Promise<Server
     },
     options,
   );
-}
-
-/** Made under another name first: a cluster with its name is complete, even when we are killed in between. */
-async function createCluster(bin: string, { dataDir, password }: Place, runAs: RunAs, durable: boolean): Promise<void> {
-  const draft = join(dataDir, "cluster.new");
-  const passwordFile = join(dataDir, "password.new");
-  rmSync(draft, { recursive: true, force: true });
-  writeFileSync(passwordFile, password, { mode: 0o600 });
-  giveTo(runAs, passwordFile);
-  const options = { cwd: dataDir, env: cleanEnvironment(), ...runAs.ids };
-  const args = [
-    ...["-D", draft, "-U", NAME, "--pwfile", passwordFile, "-A", "scram-sha-256", "-E", "UTF8"],
-    ...["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"],
-    ...(durable ? [] : ["--no-sync"]),
-  ];
-  try {
-    await promisify(execFile)(join(bin, "initdb"), args, options);
-    await createDatabase(join(bin, "postgres"), draft, options);
-  } catch (error) {
-    const said = (error as { stderr?: string }).stderr?.trim() || (error as Error).message;
-    throw new DevError(`Postgres could not make its data folder in ${dataDir}:\n${said}`, { cause: error });
-  } finally {
-    rmSync(passwordFile);
-  }
-  renameSync(draft, join(dataDir, "cluster"));
-}
-
-/** In single-user mode: no server has to listen for it. */
-async function createDatabase(postgres: string, cluster: string, options: ExecFileOptions): Promise<void> {
-  const done = promisify(execFile)(postgres, ["--single", "-F", "-j", "-D", cluster, "postgres"], options);
-  done.child.stdin?.end(`create database ${NAME};\n\n`);
-  await done;
 }
 
 function settings(durable: boolean): string[] {
@@ -82,12 +47,6 @@ function settings(durable: boolean): string[] {
     ...(durable ? [] : QUICK_AND_UNSAFE),
   ];
   return values.flatMap((value) => ["-c", value]);
-}
-
-/** Without the PG* variables, which would lead initdb and the server elsewhere, and without the caller's language. */
-function cleanEnvironment(): NodeJS.ProcessEnv {
-  const rest = Object.entries(process.env).filter(([name]) => !/^(PG|LC_|LANG|NODE_|HOME$)/.test(name));
-  return { ...Object.fromEntries(rest), LC_ALL: "C", HOME: "/" };
 }
 
 /** The server's own pid file says so in its eighth line, which needs no client and no password. */
