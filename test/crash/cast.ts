@@ -1,0 +1,90 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+
+/** A process of a scenario. */
+export interface Actor {
+  readonly pid: number;
+  /** Resolves when it has printed a line that begins so; rejects when it ends first. */
+  says(word: string): Promise<string>;
+  signal(name: NodeJS.Signals): void;
+  /** Kills it with -9, and resolves when it is gone. */
+  kill(): Promise<void>;
+  /** Its exit code, or -1 when a signal ended it. */
+  readonly ended: Promise<number>;
+  readonly isAlive: () => boolean;
+  readonly errors: () => readonly string[];
+}
+
+/** The processes of a scenario: those that are left are killed when it ends. */
+export interface Cast extends AsyncDisposable {
+  start(program: "worker" | "producer" | "projector", env: Readonly<Record<string, string>>): Actor;
+  /** When each pid was killed, in ms since 1970. */
+  readonly deaths: ReadonlyMap<number, number>;
+  readonly all: readonly Actor[];
+}
+
+/** Gathers a cast whose processes all see these variables. */
+export function gather(env: Readonly<Record<string, string>>): Cast {
+  const all: Actor[] = [];
+  const deaths = new Map<number, number>();
+  return {
+    all,
+    deaths,
+    start(program, more) {
+      const file = join(import.meta.dirname, "programs", `${program}.ts`);
+      const child = spawn(process.execPath, ["--conditions=tasktrail-source", "--import", "tsx", file], {
+        env: { ...process.env, LOG_LEVEL: "warn", ...env, ...more },
+        stdio: ["ignore", "pipe", "pipe"],
+      });
+      const actor = act(child, deaths);
+      all.push(actor);
+      return actor;
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(all.map((actor) => actor.kill()));
+    },
+  };
+}
+
+function act(child: ChildProcess, deaths: Map<number, number>): Actor {
+  const lines: string[] = [];
+  const errors: string[] = [];
+  const waiting = new Set<() => void>();
+  const ended = once(child, "exit").then(([code]) => (code as number | null) ?? -1);
+  const stir = () => {
+    for (const look of [...waiting]) look();
+  };
+  if (child.stdout !== null) createInterface(child.stdout).on("line", (line) => void (lines.push(line), stir()));
+  if (child.stderr !== null) createInterface(child.stderr).on("line", (line) => void errors.push(line));
+  void ended.then(stir);
+  const isAlive = () => child.exitCode === null && child.signalCode === null;
+  return {
+    pid: child.pid as number,
+    ended,
+    isAlive,
+    errors: () => errors,
+    signal: (name) => void child.kill(name),
+    says: (word) =>
+      new Promise((resolve, reject) => {
+        const look = () => {
+          const found = lines.find((line) => line.startsWith(word));
+          if (found === undefined && isAlive()) return;
+          waiting.delete(look);
+          if (found === undefined)
+            reject(new Error(`process ${child.pid} ended before it said "${word}":\n${errors.slice(-20).join("\n")}`));
+          else resolve(found);
+        };
+        waiting.add(look);
+        look();
+      }),
+    async kill() {
+      if (!isAlive()) return;
+      deaths.set(child.pid as number, Date.now());
+      child.kill("SIGCONT");
+      child.kill("SIGKILL");
+      await ended;
+    },
+  };
+}

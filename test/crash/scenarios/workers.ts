@@ -1,0 +1,121 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Scenario, Stage } from "../scenario.ts";
+
+const WORKERS = 4;
+const CONCURRENCY = 20;
+
+/** What a worker may hold when it is killed: what runs, and what it has read ahead. */
+const HELD = CONCURRENCY * 6;
+
+/** Every so often kills a worker with -9 and starts another, until told to stop. Gives the number of kills. */
+async function killAndReplace(
+  { cast, random, workers }: Stage,
+  { everyMs, signal }: { readonly everyMs: number; readonly signal: AbortSignal },
+): Promise<number> {
+  for (let kills = 0; ; kills += 1) {
+    await delay(everyMs, undefined, { signal }).catch(() => {});
+    if (signal.aborted) return kills;
+    const alive = cast.all.filter((actor) => actor.isAlive());
+    await random.pick(alive).kill();
+    await workers(1, { concurrency: CONCURRENCY });
+  }
+}
+
+/** Workers are killed with -9 one after the other while runs are dispatched and worked. */
+export const workerKilled: Scenario = {
+  name: "worker-kill",
+  what: "workers are killed with -9 about once a second, and replaced, while runs are dispatched and worked",
+  sizes: { ladder: 20_000, small: 1_000 },
+  allowedDuplicates: (size) => Math.ceil(size / 100) * HELD,
+  async play(stage) {
+    await stage.workers(WORKERS, { concurrency: CONCURRENCY });
+    const done = new AbortController();
+    const killing = killAndReplace(stage, { everyMs: 1_000, signal: done.signal });
+    await stage.produce(stage.size, { ms: 20, inFlight: 200, pauseMs: 20 });
+    await stage.endings(stage.size);
+    done.abort();
+    await killing;
+  },
+};
+
+/** A worker drains within its grace: nothing is run twice. */
+export const sigtermInGrace: Scenario = {
+  name: "sigterm-in-grace",
+  what: "SIGTERM with work in flight that ends within the grace: nothing is run twice",
+  sizes: { ladder: 2_000, small: 300 },
+  allowedDuplicates: () => 0,
+  async play(stage) {
+    await stage.workers(2, { concurrency: CONCURRENCY });
+    await stage.produce(stage.size, { ms: 100 });
+    stage.cast.all[0]?.signal("SIGTERM");
+    const code = await stage.cast.all[0]?.ended;
+    if (code !== 0) stage.note(`the drained worker ended with ${code}, not 0`);
+    await stage.endings(stage.size);
+  },
+};
+
+/** A worker is stopped past its grace: what it held is handed back, and taken over at once. */
+export const sigtermPastGrace: Scenario = {
+  name: "sigterm-past-grace",
+  what: "SIGTERM with work in flight that outlives the grace: it is handed back and runs elsewhere",
+  sizes: { ladder: 400, small: 100 },
+  allowedDuplicates: () => CONCURRENCY,
+  async play(stage) {
+    await stage.workers(1, { concurrency: CONCURRENCY, shutdownGrace: "500ms" });
+    await stage.produce(stage.size, { ms: 2_000 });
+    await delay(500); // into the middle of the first handlers
+    await stage.workers(1, { concurrency: 100 });
+    stage.cast.all[0]?.signal("SIGTERM");
+    const code = await stage.cast.all[0]?.ended;
+    if (code !== 0) stage.note(`the worker ended with ${code}, not 0`);
+    await stage.endings(stage.size);
+  },
+};
+
+/** A second signal ends a worker at once; its lease does the rest. */
+export const secondSignal: Scenario = {
+  name: "second-signal",
+  what: "a second SIGTERM ends the worker at once; others take over when its lease has lapsed",
+  sizes: { ladder: 400, small: 100 },
+  allowedDuplicates: () => HELD,
+  async play(stage) {
+    await stage.workers(2, { concurrency: CONCURRENCY });
+    await stage.produce(stage.size, { ms: 1_000 });
+    stage.cast.all[0]?.signal("SIGTERM");
+    await delay(200);
+    stage.cast.all[0]?.signal("SIGTERM");
+    if ((await stage.cast.all[0]?.ended) !== 130) stage.note("the second signal did not end it with 130");
+    await stage.endings(stage.size);
+  },
+};
+
+/** A worker is frozen past its lease, and thaws: its late results are refused. */
+export const frozen: Scenario = {
+  name: "frozen",
+  what: "SIGSTOP for three leases, then SIGCONT: what others finished is not written again",
+  sizes: { ladder: 2_000, small: 300 },
+  allowedDuplicates: () => HELD,
+  async play(stage) {
+    await stage.workers(2, { concurrency: CONCURRENCY });
+    const produced = stage.produce(stage.size, { ms: 50 });
+    await delay(500);
+    stage.cast.all[0]?.signal("SIGSTOP");
+    await delay(6_000);
+    stage.cast.all[0]?.signal("SIGCONT");
+    await produced;
+    await stage.endings(stage.size);
+  },
+};
+
+/** A handler blocks the event loop for several leases: the beat thread keeps its worker alive. */
+export const blockedLoop: Scenario = {
+  name: "blocked-loop",
+  what: "handlers block the event loop for three leases: neither redelivered nor lost",
+  sizes: { ladder: 8, small: 2 },
+  allowedDuplicates: () => 0,
+  async play(stage) {
+    await stage.workers(2, { concurrency: 1 });
+    await stage.produce(stage.size, { ms: 6_000, kind: "block" });
+    await stage.endings(stage.size);
+  },
+};
