@@ -10,6 +10,21 @@ export interface CommandEntry {
 /** Every command, in the order of the help. */
 export const COMMANDS: readonly CommandEntry[] = [
   {
+    name: "migrate",
+    summary: "Makes and updates the tables in Postgres.",
+    load: async () => (await import("./commands/migrate.ts")).migrate,
+  },
+  {
+    name: "runs",
+    summary: "Lists the latest runs, by task, status or queue.",
+    load: async () => (await import("./commands/runs.ts")).runs,
+  },
+  {
+    name: "run",
+    summary: "Shows one run, with its events.",
+    load: async () => (await import("./commands/run.ts")).run,
+  },
+  {
     name: "queues",
     summary: "Shows each queue: what waits, runs, is scheduled and has died, its workers and its ledger.",
     load: async () => (await import("./commands/queues.ts")).queues,
@@ -23,6 +38,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: "dead",
     summary: "Lists dead runs, shows one, and runs them again.",
     load: async () => (await import("./commands/dead.ts")).dead,
+  },
+  {
+    name: "cancel",
+    summary: "Ends a waiting run, and asks a running one to end.",
+    load: async () => (await import("./commands/cancel.ts")).cancel,
+  },
+  {
+    name: "kiq",
+    summary: "Dispatches a run of a task by hand.",
+    load: async () => (await import("./commands/kiq.ts")).kiq,
   },
   {
     name: "doctor",

@@ -35,8 +35,12 @@ function eventLine(event: ToldEvent, { columns, style }: Terminal, look: EventLo
   const head: readonly (readonly [Style, string])[] = [
     ["dim", whenPart(Number(event.at), look, isNarrow)],
     [eventStyle(event.type), pad(clean(event.type), TYPE_COLUMNS)],
-    ["reset", pad(columns === undefined ? subject : fit(subject, taskColumns), taskColumns)],
-    ...(look.isOneRun === true ? [] : [["dim", runPart(event, columns)] as const]),
+    ...(look.isOneRun === true
+      ? []
+      : [
+          ["reset", pad(columns === undefined ? subject : fit(subject, taskColumns), taskColumns)] as const,
+          ["dim", runPart(event, columns)] as const,
+        ]),
   ];
   const used = head.reduce((sum, [, text]) => sum + widthOf(text) + 2, 0);
   const facts = columns === undefined ? eventWords(event) : fit(eventWords(event), columns - used);

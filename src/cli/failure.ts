@@ -44,6 +44,7 @@ const EXIT_BY_CODE: Readonly<Record<string, number>> = {
   migration_changed: EXIT.config,
   migrations_pending: EXIT.config,
   database_too_new: EXIT.config,
+  history_diverged: EXIT.failed,
   EACCES: EXIT.denied,
   EPERM: EXIT.denied,
 };

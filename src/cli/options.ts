@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { isKeyPart } from "../../streams/keys.ts";
-import { readDuration } from "../define/duration.ts";
+import { type Duration, readDuration } from "../define/duration.ts";
 
 /** Adds `--json` to a listing. */
 export function jsonOption(command: Command): Command {
@@ -21,6 +21,12 @@ export function durationOption(text: string): number {
   const reading = readDuration(text);
   if ("problem" in reading) throw new InvalidArgumentError(`${reading.problem}.`);
   return reading.ms;
+}
+
+/** Checks a duration, as in `30s`, and leaves it as it is. */
+export function durationText(text: string): Duration {
+  durationOption(text);
+  return text as Duration;
 }
 
 /** Reads an instant: how long ago, as in `10m`, or an ISO 8601 date and time. Gives ms since 1970. */

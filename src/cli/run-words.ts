@@ -1,0 +1,15 @@
+import type { TaskRun, TaskRunStatus } from "../../sql/queries/task-runs.ts";
+import type { Style } from "./terminal.ts";
+
+/** The colour of a run's status. */
+export function runStyle(status: TaskRunStatus): Style {
+  if (status === "succeeded") return "green";
+  if (status === "died" || status === "lost") return "red";
+  if (status === "running") return "cyan";
+  return status === "waiting" || status === "scheduled" ? "dim" : "yellow";
+}
+
+/** A run as `--json` prints it: instants in ms since 1970; without the positions, which only the archive can read. */
+export function runJson({ positions: _positions, ...run }: TaskRun): object {
+  return run;
+}
