@@ -43,13 +43,14 @@ export async function openRedis(
   return client;
 }
 
+/** The options of a connection of ours: plain values, so that they can be handed to a thread. */
+export function connectionOptions(purpose: Purpose) {
+  return { ...OURS, connectionName: `tasktrail-${purpose}` } as const;
+}
+
 async function fromUrl(url: string, purpose: Purpose): Promise<Redis> {
   const { Redis } = await import("ioredis");
-  return new Redis(url, {
-    ...OURS,
-    connectionName: `tasktrail-${purpose}`,
-    retryStrategy: (attempt) => reconnectDelayMs(attempt),
-  });
+  return new Redis(url, { ...connectionOptions(purpose), retryStrategy: (attempt) => reconnectDelayMs(attempt) });
 }
 
 /** Resolves true once the client can take commands; false when that has not come about in time, or the signal was aborted. Never rejects. */
