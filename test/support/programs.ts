@@ -29,7 +29,8 @@ export function runProgram(path: string, args: readonly string[] = [], env: Node
 
 /** Runs a script on this Node, without our loaders. */
 export function runScript(path: string, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Program {
-  const { REDIS_URL: _redis, DATABASE_URL: _database, ...rest } = process.env;
+  // Nor that a test runner is above: a program that runs tests of its own would report to it.
+  const { REDIS_URL: _redis, DATABASE_URL: _database, NODE_TEST_CONTEXT: _runner, ...rest } = process.env;
   const child = spawn(process.execPath, [path, ...args], {
     env: { ...rest, ...env },
     stdio: ["ignore", "pipe", "pipe"],
