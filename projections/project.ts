@@ -82,6 +82,7 @@ type Opened = AsyncDisposable & { readonly pool: DatabasePool | undefined; reado
 /** Postgres with its schema, and Redis. What is away is waited for; `pool` is undefined when aborted meanwhile. */
 async function open(deps: ProjectorDeps, settings: ProjectorSettings, signal: AbortSignal): Promise<Opened> {
   const redis = await deps.connect("project");
+  redis.setMaxListeners(0); // every lane listens while it waits for an answer
   let opened: Awaited<ReturnType<typeof poolFrom>> | undefined;
   const ready = await persist(deps, settings, signal, async () => {
     opened ??= await poolFrom(deps.database, { size: settings.poolSize, applicationName: "tasktrail-projector" });

@@ -67,19 +67,23 @@ export async function waitAfter(blocking: Redis, keys: LaneKeys, id: string, blo
 
 const ANSWER_WITHIN_MS = 10_000;
 
-/** Takes a connection that stays silent for dead: it is closed, so that the driver makes a new one. */
+/**
+ * An answer, or an error soon: a connection that stays silent is taken for dead and closed, so that the driver makes a new one. With resending
+ * off, ioredis never settles what was on its way when a connection closed; so the closing itself is taken for the answer.
+ */
 export async function answered<T>(redis: Redis, answer: Promise<T>, withinMs = ANSWER_WITHIN_MS): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const silence = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      redis.disconnect(true);
-      reject(new Error(`Redis did not answer within ${withinMs} ms`));
-    }, withinMs);
-  });
+  const { promise: failure, reject } = Promise.withResolvers<never>();
+  const onClose = () => reject(new Error("Connection is closed"));
+  const timer = setTimeout(() => {
+    redis.disconnect(true);
+    reject(new Error(`Redis did not answer within ${withinMs} ms`));
+  }, withinMs);
+  redis.once("close", onClose);
   try {
-    return await Promise.race([answer, silence]);
+    return await Promise.race([answer, failure]);
   } finally {
     clearTimeout(timer);
+    redis.off("close", onClose);
   }
 }
 
