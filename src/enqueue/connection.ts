@@ -8,6 +8,8 @@ export interface Connection {
   /** To be called when something is put in flight, and answered by one `release`. */
   hold(): void;
   release(): void;
+  /** Resolves once nothing is in flight. */
+  settled(): Promise<void>;
   /** Ends the connection. One that is used again is opened again. */
   close(): void;
 }
@@ -30,6 +32,7 @@ export function createConnection({ open, idleMs }: ConnectionParts): Connection 
   let client: Redis | undefined;
   let inFlight = 0;
   let attempts = 0;
+  const idlers: (() => void)[] = [];
   let timer: NodeJS.Timeout | undefined; // until the next attempt to connect, or until the idle connection is closed
 
   const prepare = (made: Redis) => {
@@ -71,12 +74,14 @@ export function createConnection({ open, idleMs }: ConnectionParts): Connection 
     release() {
       inFlight -= 1;
       if (inFlight > 0) return;
+      for (const resolve of idlers.splice(0)) resolve();
       clearTimeout(timer);
       if (client?.status !== "ready") return end();
       client.stream?.unref();
       timer = setTimeout(end, idleMs);
       timer.unref();
     },
+    settled: () => (inFlight === 0 ? Promise.resolve() : new Promise((resolve) => idlers.push(resolve))),
     close: end,
   };
 }

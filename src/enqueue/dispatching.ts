@@ -2,10 +2,13 @@ import type { Lane } from "../../streams/lane.ts";
 import { DEFAULTS } from "../defaults.ts";
 import type { DispatchPort } from "../define/task.ts";
 import type { Engine } from "../engine.ts";
+import { type Ask, askBy } from "./ask.ts";
+import { createEndingWatch } from "./await-ending.ts";
 import { createConnection } from "./connection.ts";
-import { makeHandle } from "./handle.ts";
-import { createLanes } from "./lanes.ts";
-import { send } from "./send.ts";
+import { createFollower } from "./follow.ts";
+import { createHandles, type Handles } from "./handle.ts";
+import { createLanes, type Lanes } from "./lanes.ts";
+import { type SendParts, send } from "./send.ts";
 
 /** What a broker dispatches with. */
 export interface Dispatching {
@@ -18,15 +21,54 @@ export interface Dispatching {
 
 /** Makes a broker's way to Redis. Nothing is opened before its first use. */
 export function createDispatching(engine: Engine, enqueueTimeoutMs: () => number): Dispatching {
-  const connection = createConnection({ open: () => engine.connect("dispatch"), idleMs: DEFAULTS.idleConnectionMs });
+  const idleMs = DEFAULTS.idleConnectionMs;
+  const connection = createConnection({ open: () => engine.connect("dispatch"), idleMs });
+  const following = createConnection({ open: () => engine.connect("follow"), idleMs });
+  const ask: Ask = (question) => askBy(connection, performance.now() + enqueueTimeoutMs(), question);
   const lanes = createLanes({
     connection,
     namespace: () => engine.namespace,
     incarnation: engine.incarnation,
     enqueueTimeoutMs,
-    onEnqueue: () => {},
+    onEnqueue(queue, records) {
+      // Our own observer does not care for single events: nobody else listens, as a rule.
+      if (engine.middleware.length === 1) return;
+      engine.announce({ kind: "events.recorded", queue, events: records.map(({ event }) => event) });
+    },
   });
-  const sending = {
+  const follower = createFollower({
+    connection: following,
+    announce: engine.announce,
+    lastId: (keys) => ask(async (redis) => (await redis.xrevrange(keys.events, "+", "-", "COUNT", 1))[0]?.[0] ?? "0-0"),
+  });
+  const handles = createHandles({
+    ask,
+    namespace: () => engine.namespace,
+    queues: engine.queues,
+    watch: createEndingWatch(ask, follower),
+    lane: lanes.lane,
+    answerWithinMs: enqueueTimeoutMs,
+    defaults: engine.options.defaults ?? {},
+  });
+  return {
+    port: createPort(engine, { lanes, handles, enqueueTimeoutMs }),
+    lane: lanes.lane,
+    async close() {
+      follower.close();
+      await connection.settled();
+      connection.close();
+    },
+  };
+}
+
+interface PortParts {
+  readonly lanes: Lanes;
+  readonly handles: Handles;
+  readonly enqueueTimeoutMs: () => number;
+}
+
+function createPort(engine: Engine, { lanes, handles, enqueueTimeoutMs }: PortParts): DispatchPort {
+  const sending: SendParts = {
     lanes,
     maxPayloadBytes: () => engine.maxPayloadBytes,
     enqueueTimeoutMs,
@@ -34,18 +76,12 @@ export function createDispatching(engine: Engine, enqueueTimeoutMs: () => number
     announce: engine.announce,
   };
   return {
-    port: {
-      async send(task, inputs, options, keyOf) {
-        const sent = await send(sending, { task, inputs, options, keyOf });
-        return sent.map((one) => makeHandle(one));
-      },
-      handle: (_task, id) => makeHandle({ run: id, isNew: false }),
-      trigger: () => Promise.reject(new Error("not built yet")),
-      call: () => Promise.reject(new Error("not built yet")),
+    async send(task, inputs, options, keyOf) {
+      const sent = await send(sending, { task, inputs, options, keyOf });
+      return sent.map((one) => handles.ofSent(task, one));
     },
-    lane: lanes.lane,
-    async close() {
-      connection.close();
-    },
+    handle: handles.ofId,
+    trigger: () => Promise.reject(new Error("not built yet")),
+    call: () => Promise.reject(new Error("not built yet")),
   };
 }

@@ -1,7 +1,142 @@
-import type { RunHandle } from "../run.ts";
+import type { LedgerEvent } from "../../streams/events.ts";
+import { isRunId } from "../../streams/ids.ts";
+import { laneKeys } from "../../streams/keys.ts";
+import { CallFailed, type Lane, laneIncarnation } from "../../streams/lane.ts";
+import { hasEnded, type RunState } from "../../streams/run.ts";
+import { cancel } from "../../streams/schedules.ts";
+import { DEFAULTS } from "../defaults.ts";
+import { type Duration, durationMs } from "../define/duration.ts";
+import { checkKeys, shown } from "../define/options.ts";
+import { decodeResult } from "../define/payload.ts";
+import type { Policies } from "../define/policy.ts";
+import type { TaskRecord } from "../define/task.ts";
+import { invalidOption, redisUnavailable, resultTimeout, runUnknown } from "../errors.ts";
+import type { RunHandle, RunStatus } from "../run.ts";
+import { Unanswered } from "./ask.ts";
+import type { EndingWatch } from "./await-ending.ts";
+import { findLane, type Places } from "./find-lane.ts";
+import { resultOf } from "./result.ts";
+import type { Sent } from "./send.ts";
+import { historyOf, type Trace, traceRun, type Whereabouts } from "./trace.ts";
 
-/** A hold on a run. */
-export function makeHandle({ run, isNew }: { readonly run: string; readonly isNew: boolean }): RunHandle<unknown> {
-  const later = () => Promise.reject(new Error("not built yet"));
-  return { id: run, isNew, status: later, result: later, cancel: later, events: later };
+/** What handles ask, and whom. */
+export interface HandleParts extends Places {
+  readonly watch: EndingWatch;
+  readonly lane: (queue: string) => Promise<Lane>;
+  readonly answerWithinMs: () => number;
+  readonly defaults: Policies;
+}
+
+/** Makes holds on runs. */
+export interface Handles {
+  /** Of a run that was just dispatched. */
+  ofSent(task: TaskRecord, sent: Sent): RunHandle<unknown>;
+  /** Of one that is known by its id. Throws InvalidOption for what cannot be one. */
+  ofId(task: TaskRecord | undefined, id: string): RunHandle<unknown>;
+}
+
+/** A run that is held. Its lane is looked up when it is needed first. */
+interface Held {
+  readonly run: string;
+  readonly task: TaskRecord | undefined;
+  readonly find: () => Promise<Whereabouts | undefined>;
+}
+
+/** Makes holds on the runs of one broker. A hold costs nothing until it is asked something. */
+export function createHandles(parts: HandleParts): Handles {
+  const make = (held: Held, isNew: boolean): RunHandle<unknown> => ({
+    id: held.run,
+    isNew,
+    status: () => told(parts, statusOf(parts, held)),
+    result: (options) => told(parts, waitForResult(parts, held, options)),
+    cancel: (reason) => told(parts, cancelRun(parts, held, reason)),
+    events: () => told(parts, eventsOfRun(parts, held)),
+  });
+  return {
+    ofSent(task, { run, isNew, queue, landing }) {
+      const find = async () => ({
+        run,
+        queue,
+        keys: laneKeys(parts.namespace(), queue),
+        entryId: isNew ? landing.call.entryId(landing.index) : undefined,
+        ledgerId: isNew && landing.call.ledgerId !== "" ? landing.call.ledgerId : undefined,
+      });
+      return make({ run, task, find }, isNew);
+    },
+    ofId(task, id) {
+      if (typeof id !== "string" || !isRunId(id)) throw invalidOption("id", `${shown(id)} is not the id of a run`);
+      return make({ run: id, task, find: () => findLane(parts, id, task?.queue) }, false);
+    },
+  };
+}
+
+/** What is thrown when Redis does not answer is put into the words that users know. */
+async function told<T>({ answerWithinMs }: HandleParts, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!(error instanceof Unanswered || error instanceof CallFailed)) throw error;
+    throw redisUnavailable(answerWithinMs(), error.cause);
+  }
+}
+
+async function traced({ ask }: HandleParts, { find }: Held): Promise<[Trace, Whereabouts | undefined]> {
+  const where = await find();
+  return [where === undefined ? { status: "unknown" } : await traceRun(ask, where), where];
+}
+
+async function statusOf(parts: HandleParts, held: Held): Promise<RunStatus> {
+  const [{ status }] = await traced(parts, held);
+  return status;
+}
+
+async function cancelRun(parts: HandleParts, held: Held, reason: string | undefined): Promise<boolean> {
+  const [{ status, taskEntryId, isForgotten }, where] = await traced(parts, held);
+  if (where === undefined || (status === "unknown" && isForgotten !== true)) throw runUnknown(held.run);
+  if (status === "unknown" || hasEnded(status as RunState)) return false;
+  const lane = await parts.lane(where.queue);
+  const request = { run: held.run, entryId: taskEntryId, task: held.task?.name, reason: storable(reason) };
+  await cancel(lane, request, { deadline: performance.now() + parts.answerWithinMs() });
+  return true;
+}
+
+/** Text that Postgres takes too, and of a length that an event can carry. */
+function storable(text: string | undefined): string | undefined {
+  return text === undefined ? undefined : String(text).toWellFormed().replaceAll("\0", "").slice(0, 1_000);
+}
+
+async function eventsOfRun(parts: HandleParts, { run, find }: Held): Promise<readonly LedgerEvent[]> {
+  const where = await find();
+  if (where === undefined) throw runUnknown(run);
+  const incarnation = await parts.ask((redis) => laneIncarnation(redis, where.keys));
+  return historyOf(parts.ask, where, incarnation);
+}
+
+async function waitForResult(
+  parts: HandleParts,
+  held: Held,
+  options: { readonly timeout?: Duration | undefined } = {},
+): Promise<unknown> {
+  checkKeys("result()", options, ["timeout"]);
+  const { timeout } = options;
+  const waitMs = timeout === undefined ? DEFAULTS.resultTimeoutMs : durationMs(timeout, "timeout");
+  const deadline = performance.now() + waitMs;
+  const where = await held.find();
+  if (where === undefined) throw runUnknown(held.run);
+  let awaited = await parts.watch.ending(where, deadline);
+  if (awaited === "untraced") {
+    const json = await resultJson(parts, where);
+    if (json !== null) return (await decodeResult(held.task, json)).value;
+    const { status } = await traceRun(parts.ask, where);
+    if (status === "unknown") throw runUnknown(held.run);
+    awaited = await parts.watch.ending({ ...where, ledgerId: "-" }, deadline);
+  }
+  if (typeof awaited === "string") throw resultTimeout(held.run, waitMs);
+  const json = awaited.event.type === "run.succeeded" ? await resultJson(parts, where) : null;
+  const nowMs = (await parts.lane(where.queue)).clock.now();
+  return resultOf({ task: held.task, event: awaited.event, json, nowMs, defaults: parts.defaults });
+}
+
+function resultJson({ ask }: HandleParts, { keys, run }: Whereabouts): Promise<string | null> {
+  return ask((redis) => redis.get(keys.result(run)));
 }

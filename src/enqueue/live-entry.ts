@@ -1,0 +1,105 @@
+import type { Redis } from "ioredis";
+import { type Entry, toEntry } from "../../streams/entry.ts";
+import { runIdTime } from "../../streams/ids.ts";
+import { GROUP, type LaneKeys } from "../../streams/keys.ts";
+
+/** Where the entry of a run that has not ended lies. */
+export interface LiveEntry {
+  readonly state: "scheduled" | "retrying" | "waiting" | "running";
+  /** Its id in `tasks`, where a waiting run can be cancelled at once. */
+  readonly taskEntryId: string | undefined;
+}
+
+/** Entries looked through for one run whose entry's id is not known. */
+const MOST_LOOKED_AT = 5_000;
+/** How much later than its run's id an entry may have been written: as long as a dispatch may take, and a little. */
+const WRITTEN_WITHIN_MS = 10_000;
+
+/** Asks for the entry in the three places where it is cheap to find: the schedule, and `tasks` by its id. */
+export async function findByHint(
+  redis: Redis,
+  keys: LaneKeys,
+  hint: { readonly run: string; readonly entryId: string | undefined },
+): Promise<LiveEntry | undefined> {
+  const [packed, waiting] = await Promise.all([
+    redis.hgetBuffer(keys.scheduledEntries, hint.run),
+    hint.entryId === undefined ? undefined : entryAt(redis, keys.tasks, hint.entryId),
+  ]);
+  if (packed !== null) {
+    return { state: Number(packedField(packed, 3)) > 1 ? "retrying" : "scheduled", taskEntryId: undefined };
+  }
+  if (waiting?.run !== hint.run || hint.entryId === undefined) return undefined;
+  return { state: await stateAt(redis, keys.tasks, hint.entryId), taskEntryId: hint.entryId };
+}
+
+/** Looks for the entry in both streams: in `tasks` around the time of the run's id, in `again` everywhere. Gives up after some thousands. */
+export async function findBySearch(redis: Redis, keys: LaneKeys, run: string): Promise<LiveEntry | undefined> {
+  const time = runIdTime(run);
+  const places = [
+    { stream: keys.again, from: "-", until: "+" },
+    time === undefined
+      ? { stream: keys.tasks, from: "-", until: "+" }
+      : { stream: keys.tasks, from: String(Math.max(0, time - 250)), until: String(time + WRITTEN_WITHIN_MS) },
+  ];
+  for (const { stream, from, until } of places) {
+    const id = await searchStream(redis, stream, { from, until, run });
+    if (id === undefined) continue;
+    return { state: await stateAt(redis, stream, id), taskEntryId: stream === keys.tasks ? id : undefined };
+  }
+  return undefined;
+}
+
+async function searchStream(
+  redis: Redis,
+  stream: string,
+  { from, until, run }: { readonly from: string; readonly until: string; readonly run: string },
+): Promise<string | undefined> {
+  let next = from;
+  for (let lookedAt = 0; lookedAt < MOST_LOOKED_AT; ) {
+    const page = await redis.xrange(stream, next, until, "COUNT", 500);
+    const found = page.find(([, fields]) => toEntry(fields).run === run);
+    if (found !== undefined) return found[0];
+    if (page.length < 500) return undefined;
+    lookedAt += page.length;
+    next = `(${page.at(-1)?.[0]}`;
+  }
+  return undefined;
+}
+
+async function entryAt(redis: Redis, stream: string, id: string): Promise<Entry | undefined> {
+  const [found] = await redis.xrange(stream, id, id);
+  return found === undefined ? undefined : toEntry(found[1]);
+}
+
+/** Running once a worker has it, though that may still be reading ahead. */
+async function stateAt(redis: Redis, stream: string, id: string): Promise<"waiting" | "running"> {
+  try {
+    const held = await redis.xpending(stream, GROUP, id, id, 1);
+    return held.length > 0 ? "running" : "waiting";
+  } catch (error) {
+    if (error instanceof Error && error.message.startsWith("NOGROUP")) return "waiting"; // no worker has come yet
+    throw error;
+  }
+}
+
+/** A field of a scheduled entry: a MessagePack array of strings, as the scripts write it with cmsgpack. */
+export function packedField(packed: Buffer, index: number): string | undefined {
+  const isShort = ((packed[0] ?? 0) & 0xf0) === 0x90;
+  const count = isShort ? (packed[0] as number) & 0x0f : packed[0] === 0xdc ? packed.readUInt16BE(1) : 0;
+  let at = isShort ? 1 : 3;
+  for (let field = 0; field < count; field += 1) {
+    const { start, length } = stringAt(packed, at);
+    if (field === index) return packed.toString("utf8", start, start + length);
+    at = start + length;
+  }
+  return undefined;
+}
+
+function stringAt(packed: Buffer, at: number): { readonly start: number; readonly length: number } {
+  const tag = packed[at] ?? 0;
+  if ((tag & 0xe0) === 0xa0) return { start: at + 1, length: tag & 0x1f };
+  if (tag === 0xd9) return { start: at + 2, length: packed.readUInt8(at + 1) };
+  if (tag === 0xda) return { start: at + 3, length: packed.readUInt16BE(at + 1) };
+  if (tag === 0xdb) return { start: at + 5, length: packed.readUInt32BE(at + 1) };
+  throw new RangeError("a scheduled entry is not what the scripts write");
+}

@@ -1,0 +1,48 @@
+import type { LedgerEvent, UnknownEvent } from "../../streams/events.ts";
+import { runIdTime } from "../../streams/ids.ts";
+import type { LaneKeys } from "../../streams/keys.ts";
+import { decodeEntry, isLedgerEvent, type LedgerEntry, type Place, readEntries } from "../../streams/ledger.ts";
+import type { Ask } from "./ask.ts";
+
+/** Ids are made by Redis' clock as it is known here: a run's first event may seem to be a little older than its id. */
+const CLOCK_MARGIN_MS = 250;
+/** How much is read at once, about. */
+const PAGE_BYTES = 1_048_576;
+const MOST_ENTRIES = 1_000;
+
+/** Where to begin to look for what the ledger's tail has of a run. Ids of cron runs tell no time: at its beginning. */
+export function startOf(run: string): string {
+  const time = runIdTime(run);
+  return time === undefined ? "-" : String(Math.max(0, time - CLOCK_MARGIN_MS));
+}
+
+/** The tail's entries from an id on, that one included, to its end as it is when that is reached; a page at a time. */
+export async function* readTail(ask: Ask, keys: LaneKeys, from: string): AsyncGenerator<readonly LedgerEntry[]> {
+  let count = 16;
+  for (let next = from; ; ) {
+    const page = await ask((redis) => readEntries(redis, keys, { from: next, count }));
+    if (page.length > 0) yield page;
+    if (page.length < count) return;
+    next = `(${(page.at(-1) as LedgerEntry).id}`;
+    count = nextCount(page);
+  }
+}
+
+/** As many entries as the next page may have, by the size of those in this one. */
+export function nextCount(page: readonly LedgerEntry[]): number {
+  const bytes = page.reduce((sum, { events }) => sum + events.length, 0);
+  return Math.min(MOST_ENTRIES, Math.max(4, Math.floor((PAGE_BYTES * page.length) / (bytes + 1))));
+}
+
+/** The events of one run in a page. What does not even hold its id is not decoded. */
+export function eventsOf(run: string, page: readonly LedgerEntry[], place: Place): LedgerEvent[] {
+  return page
+    .filter((entry) => entry.events.includes(run))
+    .flatMap((entry) => decodeEntry(entry, place))
+    .filter((event): event is LedgerEvent => runOf(event) === run && isLedgerEvent(event));
+}
+
+/** The run that an event is about. */
+export function runOf(event: LedgerEvent | UnknownEvent): string | undefined {
+  return (event as { readonly run?: string }).run;
+}
