@@ -1,6 +1,7 @@
 import type { EventDraft } from "./events.ts";
 import { type CallLimits, callScript, type Lane } from "./lane.ts";
 import { encodeEvents } from "./ledger.ts";
+import { wholeMs } from "./scripts.ts";
 
 /** Most records in one call. */
 export const CALL_RECORDS = 500;
@@ -22,7 +23,7 @@ export interface EnqueueRecord {
   /** The Redis key of its idempotency key, and how long that lives at most, in ms. */
   readonly key?: { readonly name: string; readonly ttlMs: number } | undefined;
   readonly event: EventDraft<"run.enqueued">;
-  /** Recorded before it, in the same batch: what made it. Only for runs without a key. */
+  /** Recorded before it, in the same batch, if the run is new: what made it. */
   readonly before?: EventDraft | undefined;
 }
 
@@ -32,17 +33,17 @@ export interface Enqueued {
   readonly existing: ReadonlyMap<number, string>;
   /** The id of a record's entry; undefined when it is scheduled, was there before, or the answer had got lost and was asked for again. */
   entryId(index: number): string | undefined;
-  /** The ledger entry that records it; empty when nothing was new. */
+  /** The ledger entry that records it; empty when nothing was new. Told again when the answer had got lost. */
   readonly ledgerId: string;
 }
 
-/** Cuts records into calls of at most 500 records and 256 KiB. */
+/** Cuts records into calls of at most 500 records and 256 KiB of input and meta. */
 export function cutIntoCalls<T extends { readonly body: string; readonly meta: string }>(records: readonly T[]): T[][] {
   const calls: T[][] = [];
   let current: T[] = [];
   let bytes = 0;
   for (const record of records) {
-    const size = record.body.length + record.meta.length;
+    const size = Buffer.byteLength(record.body) + Buffer.byteLength(record.meta);
     if (current.length > 0 && (current.length >= CALL_RECORDS || bytes + size > CALL_BYTES)) {
       calls.push(current);
       current = [];
@@ -98,10 +99,9 @@ function build(
 ): { keys: string[]; args: (string | number)[] } {
   const { keys } = lane;
   const isPlain = records.every((record) => record.dueAt === 0 && record.key === undefined);
+  // Whether a keyed run is new is known to the script alone: then it joins the events. Else they go in ready-made, which is cheaper.
   const isKeyed = records.some((record) => record.key !== undefined);
-  const events = isKeyed
-    ? []
-    : records.flatMap((record) => (record.before === undefined ? [record.event] : [record.before, record.event]));
+  const events = isKeyed ? [] : records.flatMap(eventsOf);
   const named = [keys.tasks, keys.events, keys.scheduled, keys.scheduledEntries, keys.calls(lane.incarnation)];
   const args: (string | number)[] = [
     call,
@@ -116,15 +116,18 @@ function build(
     if (isPlain) continue;
     if (record.key !== undefined) named.push(record.key.name);
     const index = record.key === undefined ? 0 : named.length - 5;
-    args.push(
-      record.dueAt,
-      index,
-      record.key?.name ?? "",
-      record.key?.ttlMs ?? 0,
-      isKeyed ? JSON.stringify(record.event) : "",
-    );
+    args.push(wholeMs(record.dueAt), index, Math.max(1, wholeMs(record.key?.ttlMs ?? 0)));
+    const own = isKeyed ? eventsOf(record) : [];
+    args.push(own.length, encodeEvents(own).slice(1, -1));
   }
   return { keys: named, args };
+}
+
+/** What is recorded of a run. A delayed one says until when, since that is the state it begins in. */
+function eventsOf({ before, event, dueAt }: EnqueueRecord): EventDraft[] {
+  const { dueAt: said, ...rest } = event;
+  const own = said === (dueAt === 0 ? undefined : dueAt) ? event : dueAt === 0 ? rest : { ...rest, dueAt };
+  return before === undefined ? [own] : [before, own];
 }
 
 function toEnqueued(reply: readonly unknown[]): Enqueued {

@@ -2,11 +2,15 @@ import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import type { Redis } from "ioredis";
 import { ready, reconnectDelayMs, refusal } from "./connect.ts";
-import { GROUP, type LaneKeys, laneKeys, queuesKey } from "./keys.ts";
+import { type LaneKeys, laneKeys, queuesKey } from "./keys.ts";
 import { encodeHeader } from "./ledger.ts";
 import { runScript, type ScriptName } from "./scripts.ts";
 
-/** The format of keys, entries and ledger that this version writes, and the newest that it reads. */
+/**
+ * The format of keys, entries and ledger that this version writes, and the newest that it reads. It is compared when a lane is opened,
+ * and told by every beat, and not by each script: entries and batches carry versions of their own, scripts hand on what they
+ * do not understand as it is, and one more command would be a tenth of a lone call.
+ */
 export const FORMAT = 1;
 
 /** Calls that one process may have on their way in one lane: as many as a lane remembers of it. */
@@ -38,6 +42,7 @@ export function createRedisClock(local: () => number = Date.now): RedisClock {
     now: () => local() + offset,
     offsetMs: () => offset,
     learn(redisNowMs, sentAt, receivedAt) {
+      if (!Number.isFinite(redisNowMs)) return;
       const rtt = receivedAt - sentAt;
       bestRtt *= 1.01; // forgets: clocks drift, and a network may get slower
       if (rtt > bestRtt && Math.abs(redisNowMs - (local() + offset)) < rtt + 5) return;
@@ -55,6 +60,7 @@ export interface Lane {
   readonly queue: string;
   readonly keys: LaneKeys;
   readonly redis: Redis;
+  /** The process' incarnation, and chance: a process that opens a lane twice is two writers, each with call numbers of its own. */
   readonly incarnation: string;
   readonly clock: RedisClock;
   /** Takes the next call number, once fewer than sixteen calls are on their way. To be given back with `done`. */
@@ -76,7 +82,8 @@ export interface LaneOptions {
 }
 
 /** Opens a lane: no command is sent. */
-export function openLane({ redis, namespace, queue, incarnation, clock = createRedisClock() }: LaneOptions): Lane {
+export function openLane({ redis, namespace, queue, clock = createRedisClock(), ...options }: LaneOptions): Lane {
+  const incarnation = `${options.incarnation}.${randomBytes(3).toString("hex")}`;
   const busy: (Promise<void> | undefined)[] = Array.from({ length: CALLS_IN_FLIGHT });
   let last = 0;
   let unnumbered = 0;
@@ -101,7 +108,7 @@ export function openLane({ redis, namespace, queue, incarnation, clock = createR
         { incarnation, call: call === 0 ? --unnumbered : call, clockOffsetMs: clock.offsetMs() },
         {
           queue,
-          at,
+          ...(call === 0 ? {} : { at }),
           ...(worker === undefined ? {} : { worker }),
           ...(traceparent === undefined ? {} : { traceparent }),
         },
@@ -132,7 +139,8 @@ export class CallFailed extends Error {
 export interface Call {
   readonly script: ScriptName;
   readonly keys: readonly string[];
-  readonly args: readonly (string | number)[];
+  /** A function is asked anew for each try: the batch of a call without a number needs a token of its own, or two would share one. */
+  readonly args: readonly (string | number)[] | (() => readonly (string | number)[]);
 }
 
 /**
@@ -141,7 +149,7 @@ export interface Call {
  */
 export async function callScript(lane: Lane, call: Call, limits: CallLimits = {}): Promise<unknown[]> {
   const { deadline = Number.POSITIVE_INFINITY, signal } = limits;
-  let wasSent = false;
+  let wasSent = false; // without an answer, so that it may have been, or may yet be, carried out
   let cause: unknown = new Error("not connected");
   for (let attempt = 1; ; attempt += 1) {
     const left = deadline - performance.now();
@@ -149,38 +157,49 @@ export async function callScript(lane: Lane, call: Call, limits: CallLimits = {}
     if (!(await ready(lane.redis, Math.min(left, 2_000), signal))) continue;
     const sentAt = performance.now();
     try {
-      wasSent = true;
-      const reply = await answerWithin(
-        lane.redis,
-        runScript(lane.redis, call.script, call.keys, call.args),
-        Math.min(left, limits.answerWithinMs ?? 5_000),
-      );
+      const args = typeof call.args === "function" ? call.args() : call.args;
+      const answer = runScript(lane.redis, call.script, call.keys, args);
+      const reply = await answerWithin(lane.redis, answer, { left, silence: limits.answerWithinMs ?? 5_000 });
       lane.clock.learn(Number((reply as unknown[])[1]), sentAt, performance.now());
       return reply as unknown[];
     } catch (error) {
       cause = error;
+      wasSent ||= !isAnswer(error);
       const kind = refusal(error);
       if (kind !== "away" && !(kind === "full" && deadline === Number.POSITIVE_INFINITY))
-        throw new CallFailed(call.script, error, false);
+        throw new CallFailed(call.script, error, wasSent);
     }
     await pause(Math.min(reconnectDelayMs(attempt), Math.max(0, deadline - performance.now())), signal);
   }
 }
 
-/** Gives up on a connection that stays silent: it is closed, so that the driver makes a new one, and the call is tried again on that. */
-async function answerWithin<T>(redis: Redis, answer: Promise<T>, withinMs: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const silence = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
+/** True for an error by which Redis, or the driver before it sent anything, refused a call: nothing of it was done. */
+function isAnswer(error: unknown): boolean {
+  return error instanceof Error && (error.name === "ReplyError" || error.message.includes("isn't writeable"));
+}
+
+/**
+ * Gives up on an answer when the time left is over, and on a connection that stays silent for too long: it is closed,
+ * so that the driver makes a new one, also when the caller has given up before.
+ */
+function answerWithin<T>(
+  redis: Redis,
+  answer: Promise<T>,
+  { left, silence }: { readonly left: number; readonly silence: number },
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const giveUp = () => reject(new Error("Command timed out"));
+    const silent = setTimeout(() => {
       redis.disconnect(true);
-      reject(new Error("Command timed out"));
-    }, withinMs);
+      giveUp();
+    }, silence);
+    const late = left < silence ? setTimeout(giveUp, left) : undefined;
+    const done = () => {
+      clearTimeout(silent);
+      clearTimeout(late);
+    };
+    answer.then(resolve, reject).finally(done);
   });
-  try {
-    return await Promise.race([answer, silence]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** Waits, unless the signal is aborted first. Never rejects. */
@@ -197,24 +216,21 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
-/** Makes what a lane needs before it can be read: the consumer group, at the beginning, and the lane's entry in the list of queues. Does nothing when it is all there. */
+/**
+ * Makes what a lane needs before it can be read: the consumer groups, at the beginning, and the lane's entry in the list of queues.
+ * Does nothing when it is all there. Throws when the lane is written in a newer format.
+ */
 export async function ensureLane(redis: Redis, namespace: string, queue: string): Promise<void> {
-  const keys = laneKeys(namespace, queue);
-  for (const stream of [keys.again, keys.tasks]) {
-    await redis.xgroup("CREATE", stream, GROUP, "0", "MKSTREAM").catch((error: Error) => {
-      if (!error.message.startsWith("BUSYGROUP")) throw error;
-    });
-  }
-  await registerQueue(redis, namespace, queue);
-  const format = await redis.hget(keys.meta, "format");
-  if (format !== null && Number(format) > FORMAT) {
+  const { tasks, again, meta } = laneKeys(namespace, queue);
+  const incarnation = randomBytes(6).toString("hex");
+  const [format] = (await runScript(redis, "open", [tasks, again, meta], [FORMAT, incarnation])) as [string];
+  if (Number(format) > FORMAT)
     throw new Error(
       `queue "${queue}" is written in format ${format}, and this version reads up to ${FORMAT}: update tasktrail here`,
     );
-  }
-  await redis.hsetnx(keys.meta, "format", String(FORMAT));
-  await redis.hsetnx(keys.meta, "incarnation", randomBytes(6).toString("hex"));
-  await redis.hsetnx(keys.meta, "lanes", "1");
+  await registerQueue(redis, namespace, queue).catch((error: unknown) => {
+    if (refusal(error) !== "full") throw error; // the list is for tools; a worker must start, since it makes room
+  });
 }
 
 /** Puts a queue on the namespace's list. */

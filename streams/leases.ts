@@ -2,7 +2,11 @@ import type { Redis } from "ioredis";
 import { type Delivery, type StreamNumber, toEntry } from "./entry.ts";
 import { GROUP, type LaneKeys } from "./keys.ts";
 import { type CallLimits, callScript, type Lane } from "./lane.ts";
+import { encodeHeader } from "./ledger.ts";
 import { runScript } from "./scripts.ts";
+
+/** Most bytes of input that one reclaim takes over: others may take the rest at the same time. */
+const RECLAIM_BYTES = 1_048_576;
 
 /** How a lane stands, as a beat tells it. */
 export interface Beat {
@@ -16,6 +20,8 @@ export interface Beat {
   readonly cancelRequests: number;
   readonly isPaused: boolean;
   readonly incarnation: string;
+  /** The format that the lane is written in by now; more than FORMAT: a newer version has taken it over. */
+  readonly format: number;
 }
 
 /** The keys and arguments of a beat, for those who send it themselves (the beat thread). */
@@ -50,6 +56,7 @@ export function toBeat(reply: readonly unknown[]): Beat {
     cancelRequests: Number(reply[5]),
     isPaused: reply[6] === "1",
     incarnation: String(reply[7]),
+    format: Number(reply[8] ?? 0),
   };
 }
 
@@ -74,7 +81,7 @@ export interface Claimant {
   readonly room: number;
 }
 
-/** Takes over what lapsed or departed workers hold. `isGrace`: Redis itself was away, and nothing is taken from anybody for one lease. */
+/** Takes over what lapsed or departed workers hold: about a MiB at a time. `isGrace`: Redis itself was away, and for one lease nothing is taken from anybody but those who left. */
 export async function reclaim(
   lane: Lane,
   { consumer, leaseMs, room }: Claimant,
@@ -86,7 +93,7 @@ export async function reclaim(
     {
       script: "reclaim",
       keys: [keys.tasks, keys.again, keys.workers, keys.meta, keys.events, keys.strikes],
-      args: [consumer, leaseMs, room, lane.header(0, { worker: consumer })],
+      args: () => [consumer, leaseMs, Math.trunc(room), lane.header(0, { worker: consumer }), RECLAIM_BYTES],
     },
     limits,
   );
@@ -97,7 +104,7 @@ export async function reclaim(
   };
 }
 
-/** Looks through a chunk of a stream for entries that were delivered and that nobody holds. `next` is where to go on; empty at the end. */
+/** Looks through a chunk of a stream for entries that were delivered and that nobody holds. `from` is `"0-0"` at first, then the `next` of the call before; that is empty at the end. */
 export async function recover(
   lane: Lane,
   claimant: Pick<Claimant, "consumer" | "room"> & {
@@ -113,15 +120,36 @@ export async function recover(
     lane,
     {
       script: "recover",
-      keys: [stream === 1 ? keys.tasks : keys.again, keys.events, keys.tasks],
-      args: [consumer, stream, from, chunk, room, lane.header(0, { worker: consumer })],
+      keys: [streamKey(keys, stream), keys.events, keys.tasks, keys.strikes],
+      args: () => [consumer, stream, from, chunk, Math.trunc(room), lane.header(0, { worker: consumer })],
     },
     limits,
   );
   return { next: String(reply[0]), taken: (reply[2] as RawTaken[]).map(toDelivery) };
 }
 
-/** Takes a worker off the lane. `gone`: it held nothing. `leaving`: others take over what it holds, at once and without a strike. */
+function streamKey(keys: LaneKeys, stream: StreamNumber): string {
+  return stream === 1 ? keys.tasks : keys.again;
+}
+
+/**
+ * Lets go of entries that a worker holds and will not start, while it goes on with others: others take them over at once, in order,
+ * with no strike and no attempt used. Those that are no longer its own are passed over. The worker must not settle them any more.
+ */
+export async function release(
+  lane: Lane,
+  consumer: string,
+  deliveries: readonly Pick<Delivery, "stream" | "id" | "delivery">[],
+  limits: CallLimits = {},
+): Promise<{ readonly releasedCount: number }> {
+  const { tasks, again, workers } = lane.keys;
+  const tokens = deliveries.flatMap(({ stream, id, delivery }) => [stream, id, delivery]);
+  const call = { script: "release", keys: [tasks, again, workers], args: [consumer, ...tokens] } as const;
+  const reply = await callScript(lane, call, limits);
+  return { releasedCount: Number(reply[0]) };
+}
+
+/** Takes a worker off the lane; its beats must have stopped. `gone`: it held nothing. `leaving`: others take over what it holds, at once and without a strike. */
 export async function leave(lane: Lane, consumer: string, limits: CallLimits = {}): Promise<"gone" | "leaving"> {
   const { keys } = lane;
   const reply = await callScript(
@@ -129,7 +157,7 @@ export async function leave(lane: Lane, consumer: string, limits: CallLimits = {
     {
       script: "leave",
       keys: [keys.workers, keys.tasks, keys.again, keys.events],
-      args: [consumer, lane.header(0, { worker: consumer })],
+      args: () => [consumer, lane.header(0, { worker: consumer })],
     },
     limits,
   );
@@ -155,21 +183,32 @@ export async function heldBy(
   return lists.flat();
 }
 
-/** Claims for itself entries that a consumer already holds but never received: the reply of its read was lost. The delivery count goes up by one, which makes the lost delivery void. */
+/**
+ * Gives a consumer an entry that it holds and never received: the reply that brought it was lost. The delivery count goes up by one,
+ * which makes the lost delivery void. Undefined when the entry is gone, or no longer held at that delivery.
+ */
 export async function receiveAgain(
   redis: Redis,
   keys: LaneKeys,
   consumer: string,
   lost: { readonly stream: StreamNumber; readonly id: string; readonly delivery: number },
 ): Promise<Delivery | undefined> {
-  const key = lost.stream === 1 ? keys.tasks : keys.again;
-  const reply = (await redis.xclaim(key, GROUP, consumer, 0, lost.id)) as [string, string[]][];
-  const fields = reply[0]?.[1];
-  if (fields === undefined) return undefined;
-  return { ...lost, delivery: lost.delivery + 1, entry: toEntry(fields), strikes: 0, isSuspect: false };
+  const { stream, id, delivery } = lost;
+  // A writer of its own, for a delivery is lost once: so is the batch token of what may be recorded of it.
+  const writer = { incarnation: `${consumer}/${stream}/${id}`, call: delivery, clockOffsetMs: 0 };
+  const header = encodeHeader(writer, { queue: keys.tag.slice(keys.tag.indexOf(":") + 1, -1) });
+  const named = [streamKey(keys, stream), keys.events, keys.strikes];
+  const reply = (await runScript(redis, "receive", named, [consumer, stream, id, delivery, header])) as unknown[];
+  if (reply[0] !== "received") return undefined;
+  const [, , count, strikes, fields] = reply as [string, number, number, number, string[]];
+  // At a second delivery it came from a worker that died, most likely: the answer that said so is lost too.
+  return { stream, id, delivery: count, entry: toEntry(fields), strikes, isSuspect: delivery > 1 || strikes > 0 };
 }
 
-/** Reads entries that were never delivered: first what is due again, then what waits. Blocks for `blockMs` at most; 0 does not block. A connection of its own when it blocks. */
+/**
+ * Reads entries that were never delivered: first what is due again, then what waits. Of each at most `count`, so that twice as many may come.
+ * Blocks for `blockMs` at most; 0 does not block. On a connection of its own when it blocks.
+ */
 export async function read(
   redis: Redis,
   keys: LaneKeys,

@@ -21,7 +21,8 @@ export interface BatchHeader {
   readonly d: {
     readonly v: number;
     readonly queue: string;
-    readonly at: number;
+    /** Left out when the events say it themselves, as those that scripts make do. */
+    readonly at?: number | undefined;
     readonly worker?: string | undefined;
     readonly traceparent?: string | undefined;
   };

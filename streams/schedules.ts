@@ -20,7 +20,7 @@ export async function promote(lane: Lane, limits: CallLimits = {}): Promise<Prom
     {
       script: "promote",
       keys: [keys.scheduled, keys.scheduledEntries, keys.again, keys.events, keys.tasks, keys.cancelled],
-      args: [lane.header(0), CALL_RECORDS, CALL_BYTES],
+      args: () => [lane.header(0), CALL_RECORDS, CALL_BYTES],
     },
     limits,
   );
@@ -123,8 +123,16 @@ export async function cancel(
       lane,
       {
         script: "cancel",
-        keys: [keys.scheduled, keys.scheduledEntries, keys.tasks, keys.events, keys.cancelled],
-        args: [request.run, request.entryId ?? "", lane.header(call.number), request.task ?? "", reason],
+        keys: [
+          keys.scheduled,
+          keys.scheduledEntries,
+          keys.tasks,
+          keys.events,
+          keys.cancelled,
+          keys.strikes,
+          keys.calls(lane.incarnation),
+        ],
+        args: [request.run, request.entryId ?? "", lane.header(call.number), request.task ?? "", reason, call.number],
       },
       limits,
     );

@@ -15,11 +15,15 @@ export const SCRIPTS = [
   "schedules",
   "cancel",
   "leave",
+  "release",
+  "receive",
+  "open",
 ] as const;
 /** A script's name. */
 export type ScriptName = (typeof SCRIPTS)[number];
 
-interface Script {
+/** A script's text, and the hash by which Redis knows it. */
+export interface Script {
   readonly source: string;
   readonly sha: string;
 }
@@ -31,6 +35,11 @@ function load(name: ScriptName): Script {
   return { source, sha: createHash("sha1").update(source).digest("hex") };
 }
 
+/** A script's text and hash, for those who call it without `runScript` (the beat thread). */
+export function scriptText(name: ScriptName): Script {
+  return scripts[name];
+}
+
 /** Runs a script by its hash; a server that does not know it (new, flushed, promoted) is sent the text once. */
 export async function runScript(
   redis: Redis,
@@ -39,10 +48,22 @@ export async function runScript(
   args: readonly (string | number)[],
 ): Promise<unknown> {
   const { sha, source } = scripts[name];
+  const given = [...keys, ...args] as string[]; // as one array: spread over parameters, a large call would overflow the stack
   try {
-    return await redis.evalsha(sha, keys.length, ...keys, ...args);
+    return await redis.evalsha(sha, keys.length, given);
   } catch (error) {
     if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw error;
-    return redis.eval(source, keys.length, ...keys, ...args);
+    return redis.eval(source, keys.length, given);
   }
+}
+
+/** The latest instant that JavaScript's Date knows, in ms. */
+const END_OF_TIME = 8_640_000_000_000_000;
+
+/**
+ * Milliseconds as a script may be given them: whole, and within what Redis takes for a time. A command that refuses its argument
+ * stops a script half-way, and Lua does not roll back. What is not a number becomes 0.
+ */
+export function wholeMs(ms: number): number {
+  return Math.ceil(Math.max(0, Math.min(END_OF_TIME, ms))) || 0;
 }

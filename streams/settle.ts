@@ -1,7 +1,9 @@
-import type { Delivery } from "./entry.ts";
+import type { Delivery, StreamNumber } from "./entry.ts";
 import type { EventDraft } from "./events.ts";
+import type { LaneKeys } from "./keys.ts";
 import { type CallLimits, callScript, type Lane } from "./lane.ts";
-import { encodeEvents } from "./ledger.ts";
+import { compareIds, encodeEvents } from "./ledger.ts";
+import { wholeMs } from "./scripts.ts";
 
 /** Dead entries that a lane keeps, about. The oldest go first; with Postgres they stay in the archive. */
 export const DEAD_KEPT = 10_000;
@@ -43,7 +45,7 @@ export interface SettleCall {
   readonly settlements: readonly Settlement[];
   /** Notes that go with it, such as `run.fenced` of those that were refused before. */
   readonly notes?: readonly EventDraft[];
-  /** True while cancel requests wait in the lane: then those of runs that end are taken away. */
+  /** Makes no difference: the script itself takes away the cancel requests of runs that end. */
   readonly hasCancelRequests?: boolean;
 }
 
@@ -61,7 +63,7 @@ export async function settle(lane: Lane, settleCall: SettleCall, limits: CallLim
 
 interface Built {
   readonly keys: string[];
-  readonly args: (string | number)[];
+  readonly operations: (string | number)[];
   /** The settlement of each operation, in order. */
   readonly owners: Settlement[];
 }
@@ -69,84 +71,69 @@ interface Built {
 function build(
   lane: Lane,
   call: number,
-  { consumer, settlements, notes = [], hasCancelRequests = false }: SettleCall,
-): Built {
+  { consumer, settlements, notes = [] }: SettleCall,
+): { keys: string[]; args: (string | number)[]; owners: Settlement[] } {
   const { keys } = lane;
   const events = [...settlements.flatMap((one) => one.events), ...notes];
-  const built: Built = {
-    keys: [
-      keys.tasks,
-      keys.again,
-      keys.events,
-      keys.scheduled,
-      keys.scheduledEntries,
-      keys.dead,
-      keys.strikes,
-      keys.cancelled,
-      keys.calls(lane.incarnation),
-    ],
-    args: [consumer, call, lane.header(call, { worker: consumer }), events.length, encodeEvents(events), DEAD_KEPT],
-    owners: [],
-  };
+  const built: Built = { keys: [...fixedKeys(lane)], operations: [], owners: [] };
   const endedToo = new Set(settlements.filter((one) => one.kind !== "started").map((one) => one.delivery));
+  const ranges: IdRanges = { 1: ["", ""], 2: ["", ""] };
   for (const one of settlements) {
     if (one.kind === "started" && !one.isStrike && endedToo.has(one.delivery)) continue; // its ending checks the same token
-    addOperations(lane, built, one);
-    if (hasCancelRequests && (one.kind === "ended" || one.kind === "dead"))
-      add(built, one, "c", one.delivery.entry.run);
+    widen(ranges[one.delivery.stream], one.delivery.id);
+    addOperations(keys, built, one);
   }
-  return built;
+  const header = lane.header(call, { worker: consumer });
+  const args = [consumer, call, header, events.length, encodeEvents(events), DEAD_KEPT, ...ranges[1], ...ranges[2]];
+  return { keys: built.keys, args: args.concat(built.operations), owners: built.owners };
 }
 
-function add(built: Built, owner: Settlement, ...operation: (string | number)[]): void {
-  built.args.push(...operation);
-  built.owners.push(owner);
+function fixedKeys({ keys, incarnation }: Lane): string[] {
+  const { tasks, again, events, scheduled, scheduledEntries, dead, strikes, cancelled } = keys;
+  return [tasks, again, events, scheduled, scheduledEntries, dead, strikes, cancelled, keys.calls(incarnation)];
 }
 
-function addOperations(lane: Lane, built: Built, one: Settlement): void {
+/** The lowest and the highest id of a call, by stream; empty when it has none there. */
+type IdRanges = Record<StreamNumber, [lowest: string, highest: string]>;
+
+function widen(range: [string, string], id: string): void {
+  if (range[0] === "" || compareIds(id, range[0]) < 0) range[0] = id;
+  if (range[1] === "" || compareIds(id, range[1]) > 0) range[1] = id;
+}
+
+function addOperations(keys: LaneKeys, built: Built, one: Settlement): void {
+  const add = (...operation: (string | number)[]) => {
+    built.operations.push(...operation);
+    built.owners.push(one);
+  };
   const { stream, id, delivery, entry } = one.delivery;
   const token = [stream, id, delivery] as const;
-  if (one.kind === "started") return add(built, one, one.isStrike === true ? "s" : "h", ...token);
+  if (one.kind === "started") {
+    add(one.isStrike === true ? "s" : "h", ...token);
+    return;
+  }
   if (one.kind === "moved") {
     const { dueAt, attempt, meta, expires } = one.move;
-    return add(
-      built,
-      one,
-      "m",
-      ...token,
-      entry.run,
-      Math.ceil(dueAt),
-      entry.task,
-      attempt,
-      entry.key,
-      expires,
-      meta,
-      entry.body,
-    );
+    const due = wholeMs(dueAt);
+    add("m", ...token, entry.run, due, entry.task, whole(attempt), entry.key, expires, meta, entry.body);
+    return;
   }
-  if (one.kind === "dead")
-    add(
-      built,
-      one,
-      "d",
-      ...token,
-      entry.run,
-      entry.task,
-      Number.isFinite(entry.attempt) ? entry.attempt : 0,
-      one.reason,
-      one.error,
-      entry.meta,
-      entry.body,
-    );
-  else add(built, one, "e", ...token);
+  const { run, task, meta, body } = entry;
+  if (one.kind === "ended") add("e", ...token, run);
+  else add("d", ...token, run, task, whole(entry.attempt), one.reason, one.error, meta, body);
   if (one.kind === "ended" && one.result !== undefined) {
-    built.keys.push(lane.keys.result(entry.run));
-    add(built, one, "r", built.keys.length, Math.max(1, one.result.ttlMs), one.result.json);
+    built.keys.push(keys.result(run));
+    add("r", built.keys.length, Math.max(1, wholeMs(one.result.ttlMs)), one.result.json);
   }
-  if (entry.key.startsWith(`${lane.keys.tag}:key:`)) {
+  if (entry.key.startsWith(keys.key("", "").slice(0, -1))) {
     built.keys.push(entry.key);
-    add(built, one, "k", built.keys.length, entry.run, one.keyUntil ?? 0);
+    add("k", built.keys.length, run, wholeMs(one.keyUntil ?? 0));
   }
+}
+
+/** An attempt as Lua may print it. A malformed entry may have anything there. */
+function whole(attempt: number): number {
+  return Number.isSafeInteger(attempt) && attempt >= 0 ? attempt : 0;
 }
 
 function toSettled(reply: readonly unknown[], owners: readonly Settlement[]): Settled {
@@ -159,5 +146,5 @@ function toSettled(reply: readonly unknown[], owners: readonly Settlement[]): Se
     for (let i = 0; i + 1 < words.length; i += 2)
       refused.set(owners[Number(words[i])] as Settlement, words[i + 1] as RefusedWhy);
   }
-  return { refused, cancelRequests: Number(reply[2] ?? 0), ledgerId: status === "ok" ? String(reply[3]) : "" };
+  return { refused, cancelRequests: Number(reply[2] ?? 0), ledgerId: status === "refused" ? "" : String(reply[3]) };
 }

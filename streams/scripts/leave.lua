@@ -1,5 +1,5 @@
 -- Takes a worker off a lane: for good when it holds nothing, else with a lease of 0, by which others see that it left of its own will
--- and take its entries over at once, in order and without a strike.
+-- and take its entries over at once, in order and without a strike. Its beats must have stopped.
 --
 -- KEYS: 1 workers  2 tasks  3 again  4 events
 -- ARGV: 1 consumer  2 header
@@ -15,7 +15,9 @@ for stream = 2, 3 do
     if row[1] == me then held = held + tonumber(row[2]) end
   end
 end
-redis.call('XADD', KEYS[4], '*', 'h', ARGV[2], 'n', 1, 'events', '[{"type":"worker.stopped","worker":' .. cjson.encode(me) .. '}]')
+if (redis.call('ZSCORE', workers, me) or '0') ~= '0' then -- once, however often it is told
+  redis.call('XADD', KEYS[4], '*', 'h', ARGV[2], 'n', 1, 'events', '[{"type":"worker.stopped","worker":' .. cjson.encode(me) .. ',"at":' .. now .. '}]')
+end
 if held > 0 then
   redis.call('ZADD', workers, 0, me)
   return { 'leaving', now, held }

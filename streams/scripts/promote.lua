@@ -1,4 +1,5 @@
 -- Moves scheduled runs that are due to the stream that is read first, and records that they are due.
+-- At most so many at once: the caller asks again while there are more.
 --
 -- KEYS: 1 scheduled  2 scheduled:entries  3 again  4 events  5 tasks  6 cancelled
 -- ARGV: 1 header  2 most runs  3 most bytes
@@ -15,14 +16,18 @@ for _, run in ipairs(redis.call('ZRANGEBYSCORE', scheduled, '-inf', now, 'LIMIT'
   room = room - (packed and #packed or 0)
   if room < 0 and #events > 0 then break end
   redis.call('ZREM', scheduled, run)
-  redis.call('HDEL', entries, run)
+  local body
   if packed then
+    redis.call('HDEL', entries, run)
     local e = cmsgpack.unpack(packed)
     redis.call('XADD', KEYS[3], '*', 'v', e[1], 'run', e[2], 'task', e[3], 'attempt', e[4], 'key', e[5], 'expires', e[6], 'meta', e[7], 'body', e[8])
     local trace = string.match(e[7], '"traceparent":"([%x%-]+)"')
-    events[#events + 1] = '{"type":"run.due","run":' .. cjson.encode(e[2]) .. ',"task":' .. cjson.encode(e[3]) .. ',"attempt":' .. tonumber(e[4])
-      .. (trace and ',"traceparent":"' .. trace .. '"' or '') .. '}'
+    body = '"run.due","run":' .. cjson.encode(e[2]) .. ',"task":' .. cjson.encode(e[3])
+      .. ',"attempt":' .. (string.match(e[4], '^[1-9]%d?%d?%d?%d?$') or '0') .. (trace and ',"traceparent":"' .. trace .. '"' or '')
+  else
+    body = '"run.lost","run":' .. cjson.encode(run) .. ',"entry":""'
   end
+  events[#events + 1] = '{"type":' .. body .. ',"at":' .. now .. '}'
 end
 local position = ''
 if #events > 0 then

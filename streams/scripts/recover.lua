@@ -1,41 +1,49 @@
 -- Finds entries that were delivered once and that no consumer holds, a chunk at a time, and gives them to the caller.
--- They are what a deleted consumer, or a group that was made anew, leaves behind.
+-- They are what a deleted consumer leaves behind.
 --
--- KEYS: 1 stream (tasks or again)  2 events  3 tasks
+-- KEYS: 1 stream (tasks or again)  2 events  3 tasks  4 strikes
 -- ARGV: 1 consumer  2 stream number  3 from (id, exclusive)  4 chunk  5 room  6 header
--- Returns: { next from ("" when the chunk reached what was never delivered), now, { { stream, id, delivery, "left", 0, fields }, … } }
+-- Returns: { next from ("" when the chunk reached what was never delivered), now, { { stream, id, delivery, "left", strikes, fields }, … } }
 local stream, me, chunk, room = KEYS[1], ARGV[1], tonumber(ARGV[4]), tonumber(ARGV[5])
 redis.call('XACK', KEYS[3], 'workers', '0-1') -- a first write that is allowed when memory is full, and lets the rest pass
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if redis.call('EXISTS', stream) == 0 then return { '', now, {} } end
 
-local delivered
+local delivered = '0-0'
 for _, group in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
   if group[2] == 'workers' then
     for i = 1, #group, 2 do if group[i] == 'last-delivered-id' then delivered = group[i + 1] end end
   end
 end
-if not delivered or delivered == '0-0' then return { '', now, {} } end
-
+if delivered == '0-0' then return { '', now, {} } end
 local entries = redis.call('XRANGE', stream, '(' .. ARGV[3], delivered, 'COUNT', chunk)
 if #entries == 0 then return { '', now, {} } end
+-- Of held ids whose entries are gone there may be any number in between, so that these are not all that are held.
 local held = {}
 for _, row in ipairs(redis.call('XPENDING', stream, 'workers', entries[1][1], entries[#entries][1], chunk)) do held[row[1]] = true end
 
 local found, events = {}, {}
+local next = #entries < chunk and '' or entries[#entries][1]
 local function field(fields, name)
   for i = 1, #fields, 2 do if fields[i] == name then return fields[i + 1] end end
   return ''
 end
-for _, entry in ipairs(entries) do
-  if not held[entry[1]] and #found < room then
-    redis.call('XCLAIM', stream, 'workers', me, 0, entry[1], 'FORCE')
-    local fields = entry[2]
-    found[#found + 1] = { tonumber(ARGV[2]), entry[1], 1, 'left', 0, fields }
+for i, entry in ipairs(entries) do
+  local id, fields = entry[1], entry[2]
+  if not held[id] and #redis.call('XPENDING', stream, 'workers', id, id, 1) == 0 then
+    if #found >= room then
+      next = i > 1 and entries[i - 1][1] or ARGV[3]
+      break
+    end
+    -- How often it had been delivered is not known any more; the seconds since it was made are more than that, and keep growing.
+    local delivery = math.max(2, math.min(60000, math.floor((now - tonumber(string.match(id, '^%d+'))) / 1000)))
+    redis.call('XCLAIM', stream, 'workers', me, 0, id, 'RETRYCOUNT', delivery, 'FORCE')
+    found[#found + 1] = { tonumber(ARGV[2]), id, delivery, 'left', tonumber(redis.call('HGET', KEYS[4], ARGV[2] .. ' ' .. id) or '0'), fields }
     events[#events + 1] = '{"type":"run.recovered","run":' .. cjson.encode(field(fields, 'run')) .. ',"task":' .. cjson.encode(field(fields, 'task'))
-      .. ',"attempt":' .. (tonumber(field(fields, 'attempt')) or 0) .. ',"delivery":1,"to":' .. cjson.encode(me) .. '}'
+      .. ',"attempt":' .. (string.match(field(fields, 'attempt'), '^[1-9]%d?%d?%d?%d?$') or '0')
+      .. ',"delivery":' .. delivery .. ',"to":' .. cjson.encode(me) .. ',"at":' .. now .. '}'
   end
 end
 if #events > 0 then redis.call('XADD', KEYS[2], '*', 'h', ARGV[6], 'n', #events, 'events', '[' .. table.concat(events, ',') .. ']') end
-return { #entries < chunk and '' or entries[#entries][1], now, found }
+return { next, now, found }
