@@ -131,7 +131,14 @@ const notes = {
   }),
   "slot.skipped": ofSlot.extend({ run: z.string().optional(), reason: z.string(), holder: z.string().optional() }),
   /** The slots from `slot` to `until`, both included, did not fire. */
-  "slot.missed": ofSlot.extend({ until: ms, missedCount: count, reason: z.string() }),
+  "slot.missed": ofSlot.extend({
+    until: ms,
+    missedCount: count,
+    /** True when counting was given up: there were `missedCount` of them or more. */
+    isAtLeast: z.boolean().optional(),
+    /** `window`, `cap`, `misfire_skip` or `misfire_fire_once`; open, for those to come. */
+    reason: z.string(),
+  }),
   "schedule.upserted": ofSchedule.extend({ expression: z.string(), timezone: z.string(), source: z.string() }),
   "schedule.paused": ofSchedule,
   "schedule.resumed": ofSchedule,

@@ -27,8 +27,6 @@ export interface Situation {
 /** A slot to be fired. */
 export interface DueSlot {
   readonly slot: number;
-  /** From being due to the decision. */
-  readonly lateMs: number;
   readonly trigger: "schedule" | "catch_up";
 }
 
@@ -90,8 +88,8 @@ function startOf({ rules, standing, changedAt }: Situation): number {
 
 function chosen(passed: readonly number[], nowMs: number, { rules, dueAt }: Situation): DueSlot[] {
   const all = passed.map((slot): DueSlot => {
-    const lateMs = nowMs - dueAt(slot);
-    return { slot, lateMs, trigger: lateMs < ON_TIME_MS ? "schedule" : "catch_up" };
+    const isOnTime = nowMs - dueAt(slot) < ON_TIME_MS;
+    return { slot, trigger: isOnTime ? "schedule" : "catch_up" };
   });
   if (rules.misfire === "fire_all") return all;
   const onTime = all.filter(({ trigger }) => trigger === "schedule");

@@ -1,0 +1,63 @@
+import { refusal } from "../../streams/connect.ts";
+import type { Lane } from "../../streams/lane.ts";
+import type { Engine } from "../engine.ts";
+import { sendHooks } from "../enqueue/around-send.ts";
+import { type Alarm, createAlarm } from "./alarm.ts";
+import { type Current, createCurrent } from "./keep-current.ts";
+import type { TimeDeps } from "./keep-time.ts";
+import { cronsOf, type Opened } from "./open.ts";
+import { refresh } from "./refresh.ts";
+import { newSchedule, type SchedulerDeps } from "./schedule.ts";
+
+/** What a scheduler is put together from. */
+export interface SchedulerParts {
+  readonly engine: Engine;
+  readonly opened: Opened;
+  /** Default: alarms by this machine's time. Tests make hours pass in seconds. */
+  readonly makeAlarm?: (() => Alarm) | undefined;
+}
+
+/** Puts a scheduler together: what its two loops need, of which one keeps up with Redis, and the other fires. */
+export function assemble({ engine, opened, makeAlarm = createAlarm }: SchedulerParts): {
+  readonly current: Current;
+  readonly deps: TimeDeps;
+} {
+  const { clock, lanes, locks, incarnation, redis } = opened;
+  const [alarm, refreshAlarm] = [makeAlarm(), createAlarm()];
+  const schedules = cronsOf(engine).map((record) => newSchedule(record, lanes.get(record.queue) as Lane));
+  const deps: SchedulerDeps = {
+    incarnation,
+    locks,
+    hooks: () => sendHooks(engine.middleware),
+    announce: engine.announce,
+    now: clock.now,
+    elapsed: () => engine.clock.elapsed(),
+    schedules,
+    alarm,
+  };
+  let isReady = false;
+  const current = createCurrent({
+    clock: engine.clock,
+    redis,
+    alarm: refreshAlarm,
+    async refresh() {
+      await refresh(deps);
+      if (!isReady) engine.announce({ kind: "role.ready", role: "scheduler", facts: { schedules: schedules.length } });
+      isReady = true;
+    },
+    failed(error) {
+      if (isOurs(error, opened)) engine.announce({ kind: "problem", what: "schedules could not be read", error });
+    },
+  });
+  const isCurrent = () => {
+    if (current.isKnown()) return true;
+    refreshAlarm.ring();
+    return false;
+  };
+  return { current, deps: { ...deps, isCurrent } };
+}
+
+/** True for what is not told already by the connection itself. */
+function isOurs(error: unknown, { redis }: Opened): boolean {
+  return redis.status === "ready" && refusal((error as Error).cause ?? error) !== "away";
+}

@@ -1,0 +1,72 @@
+import { declareSchedule, type KeptSchedule, readSchedules } from "../../streams/cron.ts";
+import type { EventDraft } from "../../streams/events.ts";
+import type { CallLimits } from "../../streams/lane.ts";
+import { type Definition, hashOf, readDefinition, writeDefinition } from "./definition.ts";
+import { type Elsewhere, leave, moved } from "./move.ts";
+import { reconcile } from "./reconcile.ts";
+import { adopt, type Schedule, type SchedulerDeps } from "./schedule.ts";
+
+/** What was read of a schedule. */
+export interface Found {
+  readonly kept: KeptSchedule;
+  /** What another queue keeps of it, looked for when its own keeps nothing. */
+  readonly elsewhere: Elsewhere | undefined;
+  readonly limits: CallLimits;
+}
+
+/**
+ * Brings a schedule and what Redis keeps of it together: it is declared where it is new or has been changed, and adopted where it is not.
+ * True when it stands there as this process declares it. Throws CallFailed.
+ */
+export async function declare(deps: SchedulerDeps, schedule: Schedule, found: Found): Promise<boolean> {
+  const { kept, elsewhere, limits } = found;
+  const now = deps.now();
+  const reconciled = reconcile(schedule.content, kept, now);
+  if (reconciled.kind !== "write") {
+    const definition = reconciled.kind === "unreadable" ? undefined : kept.definition;
+    adopt(schedule, { definition, standing: kept }, now);
+    return reconciled.kind === "agreed";
+  }
+  if (elsewhere === undefined) return write(deps, schedule, { kept, definition: reconciled.definition, limits });
+  const here = moved(deps, schedule, elsewhere);
+  if (here === undefined) return false;
+  const writing = { kept: { ...kept, ...here.standing, definition: undefined }, definition: here.definition, limits };
+  const isOurs = await write(deps, schedule, writing);
+  await leave(elsewhere, schedule.name, limits);
+  return isOurs;
+}
+
+/** What is written, over what was read. */
+interface Writing {
+  readonly kept: KeptSchedule;
+  readonly definition: Definition;
+  readonly limits: CallLimits;
+}
+
+async function write(deps: SchedulerDeps, schedule: Schedule, { kept, definition, limits }: Writing): Promise<boolean> {
+  const { name, lane } = schedule;
+  const text = writeDefinition(definition);
+  const declaring = {
+    schedule: name,
+    known: kept.definition,
+    definition: text,
+    events: [upserted(schedule, definition)],
+    standing: kept.definition === undefined ? kept : undefined,
+  };
+  const answer = await declareSchedule(lane, declaring, limits);
+  if (answer.isWritten) {
+    deps.announce({ kind: "events.recorded", queue: lane.queue, events: declaring.events });
+    adopt(schedule, { definition: text, standing: kept }, deps.now());
+    return true;
+  }
+  // Another scheduler was faster. What it wrote is ours, or newer than ours, or will be found to be older when it is read next.
+  const [again] = await readSchedules(lane, [name], limits);
+  if (again === undefined) return false;
+  adopt(schedule, { definition: again.definition, standing: again }, deps.now());
+  return readDefinition(again.definition)?.hash === hashOf(schedule.content);
+}
+
+function upserted({ name, record }: Schedule, { content, source }: Definition): EventDraft<"schedule.upserted"> {
+  const { expression, timezone } = content;
+  return { type: "schedule.upserted", schedule: name, task: record.name, expression, timezone, source };
+}

@@ -1,0 +1,86 @@
+import { createHash } from "node:crypto";
+import type { CronRecord, TaskRecord } from "../define/task.ts";
+
+/** The newest format of a definition that this version reads, and the one it writes. */
+const FORMAT = 1;
+
+/** What a schedule is to do, apart from when it began: what a redeploy may leave as it was. */
+export interface ScheduleContent extends CronRecord {
+  readonly task: string;
+  /** JSON of the input of its runs; absent: none, as for all of `cron()`. */
+  readonly input?: string | undefined;
+}
+
+/** A schedule as Redis keeps it. Instants in ms. */
+export interface Definition {
+  readonly format: number;
+  readonly content: ScheduleContent;
+  /** The same for the same content. */
+  readonly hash: string;
+  /** `declared`: by `cron()` in the code of schedulers. `run_time`: by a call. */
+  readonly source: "declared" | "run_time";
+  /** Since when its slots are these: no slot up to then is owed. */
+  readonly changedAt: number;
+  /** Since when it fires nothing. */
+  readonly pausedAt?: number | undefined;
+  /** Hashes that were declared before this one, newest first: a scheduler that still declares one of them is an old one. */
+  readonly replaced: readonly string[];
+}
+
+/** What a cron says in code. */
+export function contentOf({ name, cron }: TaskRecord & { readonly cron: CronRecord }): ScheduleContent {
+  return { task: name, ...cron };
+}
+
+/** A short hash of a schedule's content: equal for equal content, in any order of properties. */
+export function hashOf(content: ScheduleContent): string {
+  const known = Object.entries(content).filter(([, value]) => value !== undefined);
+  const sorted = known.sort(([a], [b]) => (a < b ? -1 : 1));
+  return createHash("sha1").update(JSON.stringify(sorted)).digest("hex").slice(0, 16);
+}
+
+/** True when two contents have the same slots. */
+export function hasSameSlots(one: ScheduleContent, other: ScheduleContent): boolean {
+  return one.expression === other.expression && one.timezone === other.timezone && one.startsAtMs === other.startsAtMs;
+}
+
+/** A definition as text. */
+export function writeDefinition(definition: Definition): string {
+  return JSON.stringify(definition);
+}
+
+/** A definition from its text; undefined when it is none, or of a format that is newer than this version. */
+export function readDefinition(text: string | undefined): Definition | undefined {
+  if (text === undefined) return undefined;
+  try {
+    const found = JSON.parse(text) as Partial<Definition> | null;
+    const isOurs =
+      found?.format !== undefined &&
+      found.format <= FORMAT &&
+      typeof found.changedAt === "number" &&
+      typeof found.content?.expression === "string" &&
+      typeof found.content.timezone === "string";
+    return isOurs ? (found as Definition) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Hashes kept of what was declared before. */
+const REPLACED_KEPT = 8;
+
+/** What comes of declaring content where another definition stands, or none. Does not judge whether it should. */
+export function declared(content: ScheduleContent, before: Definition | undefined, nowMs: number): Definition {
+  const hash = hashOf(content);
+  const isSame = before !== undefined && hasSameSlots(before.content, content);
+  const replaced = before === undefined ? [] : [before.hash, ...before.replaced].filter((one) => one !== hash);
+  return {
+    format: FORMAT,
+    content,
+    hash,
+    source: "declared",
+    changedAt: isSame ? before.changedAt : nowMs,
+    ...(before?.pausedAt === undefined ? {} : { pausedAt: before.pausedAt }),
+    replaced: replaced.slice(0, REPLACED_KEPT),
+  };
+}

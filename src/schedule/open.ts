@@ -1,0 +1,59 @@
+import type { Redis } from "ioredis";
+import { disconnect, openRedis } from "../../streams/connect.ts";
+import { createRedisClock, type Lane, newIncarnation, openLane, type RedisClock } from "../../streams/lane.ts";
+import { type Locks, openLocks } from "../../streams/locks.ts";
+import type { Engine } from "../engine.ts";
+import { duplicateTask } from "../errors.ts";
+import { type CronTaskRecord, isCron } from "./schedule.ts";
+
+/** What a scheduler has open while it runs. */
+export interface Opened extends AsyncDisposable {
+  /** The connection that slots are fired on: the scheduler's own, since a dispatch connection is closed when it is idle. */
+  readonly redis: Redis;
+  readonly clock: RedisClock;
+  /** Undefined in tests alone. */
+  readonly locks: Locks | undefined;
+  readonly incarnation: string;
+  /** One lane per queue that has crons. */
+  readonly lanes: ReadonlyMap<string, Lane>;
+}
+
+/** Opens connections and lanes; waits for none of them. `lockUrls`: the servers of the locks, if they are not the broker's own. */
+export async function openScheduler(engine: Engine, lockUrls: readonly string[] | undefined): Promise<Opened> {
+  const redis = await engine.connect("command");
+  const clients = await openLockClients(engine, lockUrls);
+  const incarnation = newIncarnation();
+  const clock = createRedisClock(() => engine.clock.now());
+  const queues = new Set(cronsOf(engine).map(({ queue }) => queue));
+  const laneOf = (queue: string) => openLane({ redis, namespace: engine.namespace, queue, incarnation, clock });
+  for (const client of [redis, ...clients]) client.connect().catch(() => {}); // its `error` event tells
+  return {
+    redis,
+    clock,
+    incarnation,
+    locks: await openLocks(clients),
+    lanes: new Map(Array.from(queues, (queue) => [queue, laneOf(queue)])),
+    async [Symbol.asyncDispose]() {
+      for (const client of [redis, ...clients]) disconnect(client);
+    },
+  };
+}
+
+function openLockClients(engine: Engine, urls: readonly string[] | undefined): Promise<Redis[]> {
+  if (urls === undefined) return Promise.all([engine.connect("lock")]);
+  const isAway = (error: Error) => engine.announce({ kind: "redis.away", role: "lock", error });
+  return Promise.all(urls.map((url) => openRedis(url, "lock", isAway)));
+}
+
+/** The crons of a broker. Throws DuplicateTask when two share a name. */
+export function cronsOf({ records }: Engine): readonly CronTaskRecord[] {
+  const crons = records.filter(isCron);
+  for (const [name, all] of Map.groupBy(crons, (record) => record.name)) {
+    if (all.length > 1)
+      throw duplicateTask(
+        name,
+        Array.from(all, ({ declaredAt }) => declaredAt),
+      );
+  }
+  return crons;
+}
