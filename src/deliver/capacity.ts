@@ -1,0 +1,90 @@
+import type { Hold, HoldPhase } from "./work-lane.ts";
+
+/** Work that is read ahead of the free slots, in ms: what a round trip to Redis is hidden behind. */
+const AHEAD_MS = 20;
+/** Most entries read ahead, and most bytes. */
+const MOST_AHEAD = 1_000;
+const MOST_AHEAD_BYTES = 4_194_304;
+/** Most entries that one worker holds of all its lanes: below the 10,000 that settle.lua looks at, or their fence would be cut off. */
+const MOST_HELD = 9_000;
+/** How fast the rate follows what happens, in ms. */
+const FOLLOW_MS = 50;
+
+/** Counts what a worker holds, and says how much more it may take. */
+export interface Capacity {
+  readonly concurrency: number;
+  /** Moves a hold to its next phase. */
+  shift(hold: Hold, to: HoldPhase): void;
+  /** Counts a hold that has just come. */
+  took(hold: Hold): void;
+  countOf(phase: Exclude<HoldPhase, "gone">): number;
+  /** Entries that may be taken now; 0 or more. */
+  room(): number;
+  /** Resolves once there is room worth a read, or the signal is aborted. */
+  whenRoom(signal: AbortSignal): Promise<void>;
+}
+
+/**
+ * Room is what slots are free, and a read-ahead of about 20 ms of work as fast as it went of late: none for slow tasks.
+ * Outcomes that Redis has not taken yet count against it past one per slot, or a worker would go on running what it cannot settle.
+ */
+export function createCapacity(concurrency: number, elapsed: () => number): Capacity {
+  const counts = { waiting: 0, running: 0, settling: 0 };
+  let waiters: (() => void)[] = [];
+  let doneCount = 0;
+  let windowAt = elapsed();
+  let perMs = 0;
+  let bytesEach = 500;
+
+  const ahead = () => {
+    const now = elapsed();
+    const took = now - windowAt;
+    if (took >= 5) {
+      perMs += (1 - Math.exp(-took / FOLLOW_MS)) * (doneCount / took - perMs);
+      doneCount = 0;
+      windowAt = now;
+    }
+    return Math.min(MOST_AHEAD, MOST_AHEAD_BYTES / bytesEach, perMs * AHEAD_MS) | 0;
+  };
+  const roomWith = (readAhead: number) => {
+    const { waiting, running, settling } = counts;
+    const free = concurrency + readAhead - waiting - running - Math.max(0, settling - concurrency);
+    return Math.max(0, Math.min(free, MOST_HELD - waiting - running - settling));
+  };
+  const wake = () => {
+    const readAhead = ahead();
+    // While work goes fast, reading for each slot that comes free would be a round trip per run.
+    if (roomWith(readAhead) <= Math.min(readAhead, MOST_AHEAD / 2) / 4) return;
+    for (const resolve of waiters.splice(0)) resolve();
+  };
+
+  return {
+    concurrency,
+    took(hold) {
+      counts.waiting += 1;
+      bytesEach += (hold.delivery.entry.body.length + hold.delivery.entry.meta.length - bytesEach) / 64;
+    },
+    shift(hold, to) {
+      const from = hold.phase;
+      if (from === to || from === "gone") return;
+      counts[from] -= 1;
+      hold.phase = to;
+      if (to !== "gone") counts[to] += 1;
+      if ((to === "settling" || to === "gone") && from !== "settling") doneCount += 1;
+      if (waiters.length > 0) wake();
+    },
+    countOf: (phase) => counts[phase],
+    room: () => roomWith(ahead()),
+    whenRoom(signal) {
+      if (signal.aborted || roomWith(ahead()) > 0) return Promise.resolve();
+      return new Promise((resolve) => {
+        const done = () => {
+          signal.removeEventListener("abort", done);
+          resolve();
+        };
+        signal.addEventListener("abort", done, { once: true });
+        waiters.push(done);
+      });
+    },
+  };
+}

@@ -1,0 +1,90 @@
+import type { Delivery } from "../../streams/entry.ts";
+import type { Lane } from "../../streams/lane.ts";
+import type { TasktrailError } from "../errors.ts";
+import { type Bell, createBell } from "./bell.ts";
+
+/** Where a held entry is in a worker's hands. `settling`: its outcome is on its way to Redis. `gone`: settled, or no longer this worker's. */
+export type HoldPhase = "waiting" | "running" | "settling" | "gone";
+
+/** An entry in a worker's hands. */
+export interface Hold {
+  /** Stream and id: what tells it from the lane's other entries. */
+  readonly key: string;
+  readonly delivery: Delivery;
+  readonly workLane: WorkLane;
+  /** When it came, by the monotonic clock, in ms. */
+  readonly since: number;
+  /** Changed by `Capacity.shift` alone, which counts. */
+  phase: HoldPhase;
+  /** Its cancel was asked for before it started. */
+  isCancelled: boolean;
+  /** Aborts the handler that runs for it. */
+  abort: ((reason: TasktrailError) => void) | undefined;
+}
+
+/** One queue's lane, as one worker works it. */
+export interface WorkLane {
+  readonly queue: string;
+  readonly lane: Lane;
+  readonly consumer: string;
+  readonly holds: Map<string, Hold>;
+  /** Cancel requests that wait in the lane, as Redis last told. */
+  cancelRequests: number;
+  isPaused: boolean;
+  /** When the next scheduled run is due, in ms on Redis' clock; 0: none known. */
+  nextDueAt: number;
+  /** Too long since the last good beat: others may own what this worker holds. */
+  isLeaseLost: boolean;
+  /** What Redis has delivered may differ from what is known here: a reply was lost, or the lease. */
+  mustCompare: boolean;
+  /** The blocking read that is under way. */
+  reading: Promise<unknown> | undefined;
+  /** Rings when something will be due sooner than was thought. */
+  readonly dueBell: Bell;
+  /** Rings when a worker is gone that may hold entries. */
+  readonly goneBell: Bell;
+}
+
+/** A lane of which nothing is known yet. */
+export function openWorkLane(lane: Lane, consumer: string): WorkLane {
+  return {
+    queue: lane.queue,
+    lane,
+    consumer,
+    holds: new Map(),
+    cancelRequests: 0,
+    isPaused: false,
+    nextDueAt: 0,
+    isLeaseLost: false,
+    mustCompare: false,
+    reading: undefined,
+    dueBell: createBell(),
+    goneBell: createBell(),
+  };
+}
+
+/** Takes note that something will be due then, in ms on Redis' clock. */
+export function expectDue(workLane: WorkLane, dueAt: number): void {
+  if (workLane.nextDueAt !== 0 && workLane.nextDueAt <= dueAt) return;
+  workLane.nextDueAt = dueAt;
+  workLane.dueBell.ring();
+}
+
+/** What tells an entry from the others of its lane. */
+export function holdKey(entry: { readonly stream: number; readonly id: string }): string {
+  return `${entry.stream} ${entry.id}`;
+}
+
+/** Takes an entry into the worker's hands. */
+export function hold(workLane: WorkLane, delivery: Delivery, now: number): Hold {
+  const key = holdKey(delivery);
+  const held: Hold = { key, delivery, workLane, since: now, phase: "waiting", isCancelled: false, abort: undefined };
+  workLane.holds.set(key, held);
+  return held;
+}
+
+/** Forgets an entry, unless a later delivery of it has come in the meantime. */
+export function letGo(held: Hold): void {
+  const { holds } = held.workLane;
+  if (holds.get(held.key) === held) holds.delete(held.key);
+}

@@ -1,0 +1,51 @@
+import type { EntryMeta } from "../../streams/entry.ts";
+import type { EventDraft } from "../../streams/events.ts";
+import type { HeldLock } from "../../streams/locks.ts";
+import type { ResolvedPolicies } from "../define/policy.ts";
+import type { TaskRecord } from "../define/task.ts";
+import type { Hold } from "../deliver/work-lane.ts";
+import type { TasktrailError } from "../errors.ts";
+import type { Carrier, Ended } from "../middleware.ts";
+import type { RunContext } from "../run.ts";
+import type { Timed } from "./deadline.ts";
+
+/** One try at a run's handler, while it goes on. */
+export interface Attempt extends Timed {
+  readonly hold: Hold;
+  readonly record: TaskRecord;
+  readonly meta: EntryMeta;
+  readonly policies: ResolvedPolicies;
+  /** What the handler is given first. */
+  readonly input: unknown;
+  /** The overlap lock of a cron run; undefined when it needs none. */
+  readonly lock: HeldLock | undefined;
+  /** Its own trace context, or else that of the dispatch. */
+  carrier: Carrier;
+  /** By the monotonic clock, in ms. */
+  startedAt: number;
+  /** Why its signal was aborted. The first reason is the one that counts. */
+  abortedBy: TasktrailError | undefined;
+  /** Its deadline has come: what is waited for now is its handler's answer to the abort. */
+  isDue: boolean;
+  /** Its outcome is known, or nobody waits for it any more: what the handler still does is not recorded. */
+  isOver: boolean;
+  told: Abortable | undefined;
+  /** JSON of the result, once there is one. */
+  resultJson: string;
+  /** The handler returned, and what it returned cannot travel. */
+  isResultBad: boolean;
+  /** Ends the wait for a handler that does not come back, so that its providers can close. */
+  abandon: ((reason: unknown) => void) | undefined;
+  /** Hears that its slot is free again. */
+  onFree: ((hold: Hold) => void) | undefined;
+  /** Hears how it ended. */
+  onEnded: ((ended: Ended) => void) | undefined;
+}
+
+/** What a handler is told of its run, and the strings to it. */
+export interface Abortable {
+  readonly context: RunContext;
+  abort(reason: TasktrailError): void;
+  /** Ends what it had begun; gives the last progress that has not been recorded. */
+  close(): EventDraft<"run.progressed"> | undefined;
+}

@@ -1,0 +1,265 @@
+import type { Delivery } from "../../streams/entry.ts";
+import { derivedId } from "../../streams/ids.ts";
+import type { Clock } from "../clock.ts";
+import type { ResolvedPolicies } from "../define/policy.ts";
+import { policiesOfRun } from "../define/resolve-policies.ts";
+import { decodeInput } from "../define/payload.ts";
+import type { TaskRecord } from "../define/task.ts";
+import { isPromise } from "../define/travelling.ts";
+import type { Capacity } from "../deliver/capacity.ts";
+import { type Hold, hold, letGo, type WorkLane } from "../deliver/work-lane.ts";
+import { isTasktrailError, leaseLost, type TasktrailError } from "../errors.ts";
+import type { Notice } from "../middleware.ts";
+import { slotOf } from "./context.ts";
+import { inspectEntry } from "./inspect-entry.ts";
+import { isExclusive, type Overlap } from "./overlap.ts";
+import type { Settler } from "./settle.ts";
+import * as settlement from "./settlement.ts";
+import type { Launch, Launcher } from "./launch.ts";
+
+/** Entries taken at once, before the event loop gets its turn, in ms. */
+const SLICE_MS = 8;
+/** The waits of a run whose task nobody here knows, in ms. */
+const UNKNOWN_WAIT_MS = { least: 1_000, most: 30_000 };
+
+/** What executing rests on. */
+export interface ExecutorParts {
+  readonly clock: Clock;
+  readonly capacity: Capacity;
+  readonly launcher: Launcher;
+  readonly overlap: Overlap;
+  readonly settlerOf: (workLane: WorkLane) => Settler;
+  readonly task: (name: string) => TaskRecord | undefined;
+  readonly policiesOf: (record: TaskRecord) => ResolvedPolicies;
+  readonly maxDeliveries: number;
+  readonly unknownTaskGraceMs: number;
+  /** After so long, a suspect no longer keeps the next one from starting. */
+  readonly suspectAloneMs: number;
+  readonly random: () => number;
+  readonly announce: (notice: Notice) => void;
+}
+
+/** Runs what is delivered, as slots come free. */
+export interface Executor {
+  /** Takes entries into hand. They start on the next turn of the event loop, in order. */
+  accept(workLane: WorkLane, deliveries: readonly Delivery[]): void;
+  /** An entry is no longer this worker's: what runs for it is aborted, what waits is forgotten. */
+  lose(hold: Hold): void;
+  /** Ends a waiting run whose cancel was asked for. */
+  cancelWaiting(hold: Hold): void;
+  /** Entries that have waited here for so long leave for other workers. */
+  handBack(afterMs: number): void;
+  /** Starts nothing any more; what waits stays with Redis for others. */
+  stopStarting(): void;
+}
+
+/** A run found fit to be started. */
+interface Fit extends settlement.Unstarted {
+  readonly meta: NonNullable<settlement.Unstarted["meta"]>;
+  readonly record: TaskRecord;
+}
+
+/** Each entry goes through the same steps: read, known, in time, not cancelled, decoded, not poison, not overlapping, started. */
+export function createExecutor(parts: ExecutorParts): Executor {
+  const { clock, capacity, launcher, overlap, settlerOf } = parts;
+  const backlog = createQueue();
+  const suspects = createQueue();
+  let suspect: { hold: Hold; since: number } | undefined;
+  let isPumping = false;
+  let isStopped = false;
+
+  const schedule = () => {
+    if (isPumping || isStopped) return;
+    isPumping = true;
+    setImmediate(pump);
+  };
+  const pump = () => {
+    isPumping = false;
+    const until = clock.elapsed() + SLICE_MS;
+    while (!isStopped && capacity.countOf("running") < capacity.concurrency) {
+      const next = nextHold();
+      if (next === undefined) return;
+      begin(next);
+      if (clock.elapsed() > until) return schedule();
+    }
+  };
+  const nextHold = (): Hold | undefined => {
+    const isAlone = suspect !== undefined && clock.elapsed() - suspect.since < parts.suspectAloneMs;
+    return (isAlone ? undefined : suspects.shift()) ?? backlog.shift();
+  };
+
+  const begin = (held: Hold): void => {
+    const { entry, isSuspect, strikes } = held.delivery;
+    const found = inspectEntry(entry, { task: parts.task, idOf: () => idOf(held) });
+    const meta = found.kind === "undecodable" ? undefined : found.meta;
+    const one: settlement.Unstarted = { hold: held, run: found.run, task: found.task, meta };
+    if (found.kind === "undecodable") return die(one, "undecodable", damaged(found.why));
+    if (held.isCancelled) return end(one, settlement.cancellationUnstarted(one));
+    if (found.kind === "unknown") return leave(one, found.reason);
+    const fit: Fit = { ...one, meta: found.meta, record: found.record };
+    if (entry.expires > 0 && held.workLane.lane.clock.now() > entry.expires) return die(fit, "expired", undefined);
+    // The first death happened among others, and is no strike: after so many deliveries, one less are strikes.
+    if (isSuspect && strikes + 1 >= parts.maxDeliveries) return die(fit, "poison", poison(strikes + 1));
+    decode(fit);
+  };
+
+  const decode = (fit: Fit) => {
+    if (fit.record.cron !== undefined && fit.meta.cron !== undefined) return start(fit, slotOf(fit.meta.cron));
+    try {
+      const decoded = decodeInput(fit.record, fit.hold.delivery.entry.body);
+      if (!isPromise(decoded)) return start(fit, decoded.value);
+      capacity.shift(fit.hold, "running");
+      decoded.then(
+        ({ value }) => start(fit, value),
+        (error: unknown) => misfit(fit, error),
+      );
+    } catch (error) {
+      misfit(fit, error);
+    }
+  };
+  const misfit = (fit: Fit, error: unknown) => {
+    die(fit, isTasktrailError(error, "not_json") ? "undecodable" : "invalid_input", error);
+  };
+
+  const start = (fit: Fit, input: unknown) => {
+    const held = fit.hold;
+    if (held.phase === "gone") return onFree(held);
+    capacity.shift(held, "running");
+    const policies = policiesOfRun(parts.policiesOf(fit.record), fit.meta);
+    const launch: Launch = { hold: held, record: fit.record, meta: fit.meta, policies, input, lock: undefined, onFree };
+    if (held.delivery.isSuspect) suspect = { hold: held, since: clock.elapsed() };
+    if (isExclusive(fit.record, fit.meta)) void enter(fit, launch);
+    else launcher.launch(launch);
+  };
+  const enter = async (fit: Fit, launch: Launch) => {
+    const entrance = await overlap.enter(fit);
+    const held = fit.hold;
+    if (held.phase === "gone") return onFree(held);
+    if (entrance.kind === "open") return launcher.launch({ ...launch, lock: entrance.lock });
+    if (entrance.kind === "held") return end(fit, settlement.skip(fit, entrance.holder));
+    const { error, delayMs } = entrance;
+    if (error !== undefined) tellOfLock(fit, error);
+    end(fit, settlement.deferral(fit, "lock", { delayMs, meta: held.delivery.entry.meta }));
+  };
+  const tellOfLock = ({ record, run }: Fit, error: unknown) => {
+    const what = "whether the run before still runs could not be found out; the run waits a little";
+    parts.announce({ kind: "problem", what, error, facts: { task: record.name, run } });
+  };
+
+  const leave = (one: settlement.Unstarted, reason: string) => {
+    const { workLane, delivery } = one.hold;
+    const now = workLane.lane.clock.now();
+    const since = one.meta?.unknownSince ?? Math.trunc(now);
+    const left = since + parts.unknownTaskGraceMs - now;
+    if (left <= 0) return die(one, "unknown_task", unknown(one.task, reason));
+    const wait = Math.min(Math.max(now - since, UNKNOWN_WAIT_MS.least), UNKNOWN_WAIT_MS.most);
+    const delayMs = Math.ceil(Math.min(wait * (0.8 + 0.4 * parts.random()), left + 1));
+    const meta = one.meta === undefined ? delivery.entry.meta : JSON.stringify({ ...one.meta, unknownSince: since });
+    end(one, settlement.deferral(one, reason, { delayMs, meta }));
+  };
+  const die = (one: settlement.Unstarted, reason: string, error: unknown) => {
+    end(one, settlement.stillbirth(one, reason, error));
+    const record = parts.task(one.task);
+    const { meta } = one;
+    if (record !== undefined && meta !== undefined && isExclusive(record, meta))
+      overlap.forget({ hold: one.hold, record, meta });
+  };
+  /** Settles what has not started, and goes on to the next. */
+  const end = (one: settlement.Unstarted, what: Parameters<Settler["conclude"]>[1]) => {
+    settlerOf(one.hold.workLane).conclude(one.hold, what);
+    onFree(one.hold);
+  };
+  const onFree = (held: Hold) => {
+    if (suspect?.hold === held) suspect = undefined;
+    if (backlog.size() + suspects.size() > 0) schedule();
+  };
+
+  return {
+    accept(workLane, deliveries) {
+      const now = clock.elapsed();
+      for (const delivery of deliveries) {
+        const held = hold(workLane, delivery, now);
+        capacity.took(held);
+        (delivery.isSuspect ? suspects : backlog).push(held);
+      }
+      if (deliveries.length > 0) schedule();
+    },
+    lose(held) {
+      letGo(held);
+      if (held.abort !== undefined) held.abort(leaseLost(held.delivery.entry.run));
+      else if (held.phase !== "settling") capacity.shift(held, "gone");
+    },
+    cancelWaiting(held) {
+      held.isCancelled = true;
+      if (held.phase === "waiting") begin(held);
+    },
+    handBack(afterMs) {
+      const before = clock.elapsed() - afterMs;
+      for (const held of backlog.all()) {
+        if (held.since > before) return;
+        const { run, task, meta } = held.delivery.entry;
+        const one = { hold: held, run, task, meta: undefined };
+        if (held.phase === "waiting") end(one, settlement.deferral(one, "handed_back", { delayMs: 0, meta }));
+      }
+    },
+    stopStarting() {
+      isStopped = true;
+      for (const held of [...backlog.all(), ...suspects.all()]) {
+        if (held.phase !== "waiting") continue;
+        capacity.shift(held, "gone");
+        letGo(held);
+      }
+    },
+  };
+}
+
+/** First in, first out; what has gone in the meantime is passed over. */
+function createQueue() {
+  let items: Hold[] = [];
+  let head = 0;
+  return {
+    push: (one: Hold) => items.push(one),
+    size: () => items.length - head,
+    all: () => items.slice(head),
+    shift(): Hold | undefined {
+      while (head < items.length) {
+        const next = items[head] as Hold;
+        head += 1;
+        if (next.phase === "waiting") return next;
+      }
+      items = [];
+      head = 0;
+      return undefined;
+    },
+  };
+}
+
+function idOf({ workLane, delivery }: Hold): string {
+  return derivedId(workLane.lane.keys.tag, String(delivery.stream), delivery.id);
+}
+
+function damaged(why: string): Error {
+  return plainError("UndecodableEntry", `The entry cannot be read: ${why}`);
+}
+
+function unknown(task: string, reason: string): Error {
+  const what = { newer_version: "a newer version of its input", newer_format: "a newer format" }[reason];
+  const means = what === undefined ? `No worker knew task "${task}"` : `No worker could read ${what} for task "${task}"`;
+  return plainError("UnknownTask", `${means} in the time that such runs wait (unknownTaskGrace)`);
+}
+
+function poison(count: number): Error {
+  return plainError("Poison", `The worker's process died each of the ${count} times that this run was at work`);
+}
+
+function plainError(name: string, message: string): Error {
+  const error = new Error(message);
+  error.name = name;
+  error.stack = "";
+  return error;
+}
+
+/** Aborts what runs. */
+export function abortAll(holds: Iterable<Hold>, reason: (hold: Hold) => TasktrailError): void {
+  for (const held of holds) held.abort?.(reason(held));
+}

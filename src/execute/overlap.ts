@@ -1,0 +1,79 @@
+import type { HeldLock, Locks } from "../../streams/locks.ts";
+import { cancel } from "../../streams/schedules.ts";
+import type { Hold } from "../deliver/work-lane.ts";
+import type { EntryMeta } from "../../streams/entry.ts";
+import type { CronRecord, TaskRecord } from "../define/task.ts";
+
+/** A run that may not run beside another of its schedule. */
+export interface Candidate {
+  readonly hold: Hold;
+  readonly record: TaskRecord;
+  readonly meta: EntryMeta;
+}
+
+/** Whether a run may start. `later`: it is asked again after a while; `error` says why it could not be found out. */
+export type Entrance =
+  | { readonly kind: "open"; readonly lock: HeldLock }
+  | { readonly kind: "held"; readonly holder: string | undefined }
+  | { readonly kind: "later"; readonly delayMs: number; readonly error?: unknown };
+
+/** The overlap lock of cron runs: its value is the run's id, so that a run that is delivered again holds it already. */
+export interface Overlap {
+  /** Takes the lock, or says what the schedule's policy makes of another run's holding it. Never throws. */
+  enter(candidate: Candidate): Promise<Entrance>;
+  /** Lets go of a lock that an earlier attempt of a run had taken, when the run ends without starting again. Never throws. */
+  forget(candidate: Candidate): void;
+}
+
+/** True when the runs of a task exclude each other. */
+export function isExclusive(record: TaskRecord, meta: EntryMeta): boolean {
+  return record.cron !== undefined && record.cron.overlap !== "allow" && meta.cron !== undefined;
+}
+
+/** What the overlap lock works with. */
+export interface OverlapParts {
+  readonly locks: () => Promise<Locks>;
+  readonly random: () => number;
+  readonly onError: (error: unknown, candidate: Candidate) => void;
+}
+
+/** How long a run waits that was not let in, in ms. */
+const ASK_AGAIN_MS = { least: 1_000, most: 5_000 };
+
+/** Asks by Redlock. Only a true refusal counts as held: whatever else goes wrong is an error, and never a skip. */
+export function createOverlap({ locks, random, onError }: OverlapParts): Overlap {
+  const later = (error?: unknown) => {
+    const delayMs = Math.round(ASK_AGAIN_MS.least + random() * (ASK_AGAIN_MS.most - ASK_AGAIN_MS.least));
+    return { kind: "later", delayMs, ...(error === undefined ? undefined : { error }) } as const;
+  };
+  return {
+    async enter(candidate) {
+      const { record, hold } = candidate;
+      const { overlap, lockTtlMs } = record.cron as CronRecord;
+      try {
+        const taking = await (await locks()).take(lockName(candidate), hold.delivery.entry.run, lockTtlMs);
+        if (taking.isTaken) return { kind: "open", lock: taking.lock };
+        if (overlap === "skip") return { kind: "held", holder: taking.holder };
+        if (overlap === "cancel_other" && taking.holder !== undefined) {
+          const reason = `the next slot of ${record.name} has come`;
+          await cancel(hold.workLane.lane, { run: taking.holder, task: record.name, reason });
+        }
+        return later();
+      } catch (error) {
+        return later(error);
+      }
+    },
+    forget(candidate) {
+      const { attempt, run } = candidate.hold.delivery.entry;
+      if (attempt === 1 && candidate.hold.delivery.delivery === 1) return; // it has never had it
+      void locks()
+        .then((all) => all.take(lockName(candidate), run, 1_000))
+        .then((taking) => (taking.isTaken ? taking.lock.release() : undefined))
+        .catch((error: unknown) => onError(error, candidate));
+    },
+  };
+}
+
+function lockName({ hold, meta }: Candidate): string {
+  return hold.workLane.lane.keys.lock(meta.cron?.schedule ?? "");
+}

@@ -1,0 +1,170 @@
+import type { EntryMeta } from "../../streams/entry.ts";
+import type { EventDraft, RecordedError } from "../../streams/events.ts";
+import type { Settlement } from "../../streams/settle.ts";
+import type { Hold } from "../deliver/work-lane.ts";
+import type { Attempt } from "./attempt.ts";
+import { recordError } from "./recorded-error.ts";
+
+/** What every event of an attempt has. The worker stands in the batch's header. */
+export function ofAttempt(attempt: Attempt) {
+  const { delivery, entry } = attempt.hold.delivery;
+  const { traceparent } = attempt.carrier;
+  const fields = { run: entry.run, task: entry.task, attempt: entry.attempt, delivery, at: nowOf(attempt.hold) };
+  return (traceparent === undefined ? fields : { ...fields, traceparent }) as typeof fields & {
+    readonly worker: string;
+    readonly traceparent?: string;
+  };
+}
+
+/** Now in whole milliseconds, on Redis' clock. */
+export function nowOf({ workLane }: Hold): number {
+  return Math.trunc(workLane.lane.clock.now());
+}
+
+/** The event by which an attempt begins. */
+export function startOf(attempt: Attempt): EventDraft<"run.started"> {
+  const { meta } = attempt;
+  const common = ofAttempt(attempt);
+  const waitedMs = Math.max(0, common.at - (meta.dueAt ?? meta.enqueuedAt));
+  const slot = meta.cron === undefined ? undefined : { schedule: meta.cron.schedule, slot: meta.cron.at };
+  return { type: "run.started", ...common, waitedMs, ...slot };
+}
+
+/** It has done its work. */
+export function success(attempt: Attempt, durationMs: number): Settlement {
+  const { hold, meta, policies, resultJson } = attempt;
+  return {
+    kind: "ended",
+    delivery: hold.delivery,
+    events: [{ type: "run.succeeded", ...ofAttempt(attempt), durationMs }],
+    result: resultJson === "" || policies.resultTtlMs <= 0 ? undefined : { json: resultJson, ttlMs: policies.resultTtlMs },
+    keyUntil: meta.keyUntil,
+  };
+}
+
+/** It is tried again after a while. */
+export function retry(attempt: Attempt, durationMs: number, failure: { error: unknown; delayMs: number }): Settlement {
+  const { hold, meta } = attempt;
+  const common = ofAttempt(attempt);
+  const retryAt = common.at + failure.delayMs;
+  const { traceparent } = attempt.carrier;
+  const again: EntryMeta = {
+    ...meta,
+    dueAt: retryAt,
+    ...(traceparent === undefined ? undefined : { previousTraceparent: traceparent }),
+  };
+  return {
+    kind: "moved",
+    delivery: hold.delivery,
+    events: [{ type: "run.failed", ...common, error: recordError(failure.error), durationMs, retryAt }],
+    // It has started in time: what it was given to start by no longer matters.
+    move: { dueAt: retryAt, attempt: common.attempt + 1, meta: JSON.stringify(again), expires: 0 },
+  };
+}
+
+/** It is given up, after its handler had its turn. */
+export function death(attempt: Attempt, durationMs: number, failure: { error: unknown; reason: string }): Settlement {
+  const error = recordError(failure.error);
+  return {
+    kind: "dead",
+    delivery: attempt.hold.delivery,
+    reason: failure.reason,
+    error: JSON.stringify(error),
+    events: [{ type: "run.died", ...ofAttempt(attempt), reason: failure.reason, error, durationMs }],
+    keyUntil: attempt.meta.keyUntil,
+  };
+}
+
+/** It was cancelled while its handler ran. */
+export function cancellation(attempt: Attempt, durationMs: number): Settlement {
+  return {
+    kind: "ended",
+    delivery: attempt.hold.delivery,
+    events: [{ type: "run.cancelled", ...ofAttempt(attempt), durationMs }],
+    keyUntil: attempt.meta.keyUntil,
+  };
+}
+
+/** Who is meant, when a run ends or waits without having started. */
+export interface Unstarted {
+  readonly hold: Hold;
+  readonly run: string;
+  readonly task: string;
+  readonly meta: EntryMeta | undefined;
+}
+
+function ofUnstarted({ hold, run, task, meta }: Unstarted) {
+  const { attempt } = hold.delivery.entry;
+  return {
+    run,
+    task,
+    at: nowOf(hold),
+    ...(Number.isInteger(attempt) && attempt >= 0 ? { attempt } : undefined),
+    ...(meta?.traceparent === undefined ? undefined : { traceparent: meta.traceparent }),
+  };
+}
+
+/** It is given up before its handler could begin. */
+export function stillbirth(one: Unstarted, reason: string, failure: unknown): Settlement {
+  const error: RecordedError | undefined = failure === undefined ? undefined : recordError(failure);
+  return {
+    kind: "dead",
+    delivery: one.hold.delivery,
+    reason,
+    error: error === undefined ? "" : JSON.stringify(error),
+    events: [
+      {
+        type: "run.died",
+        ...ofUnstarted(one),
+        delivery: one.hold.delivery.delivery,
+        worker: one.hold.workLane.consumer,
+        reason,
+        ...(error === undefined ? undefined : { error }),
+      },
+    ],
+    keyUntil: one.meta?.keyUntil,
+  };
+}
+
+/** It was cancelled before its handler began. */
+export function cancellationUnstarted(one: Unstarted): Settlement {
+  return {
+    kind: "ended",
+    delivery: one.hold.delivery,
+    events: [{ type: "run.cancelled", ...ofUnstarted(one), worker: one.hold.workLane.consumer }],
+    keyUntil: one.meta?.keyUntil,
+  };
+}
+
+/** Its slot is passed over, since the run before still holds the lock. */
+export function skip(one: Unstarted, holder: string | undefined): Settlement {
+  const cron = one.meta?.cron;
+  return {
+    kind: "ended",
+    delivery: one.hold.delivery,
+    events: [
+      {
+        type: "run.skipped",
+        ...ofUnstarted(one),
+        reason: "overlap_lock_held",
+        worker: one.hold.workLane.consumer,
+        ...(holder === undefined ? undefined : { holder }),
+        ...(cron === undefined ? undefined : { schedule: cron.schedule, slot: cron.at }),
+      },
+    ],
+    keyUntil: one.meta?.keyUntil,
+  };
+}
+
+/** It is left for later, and no attempt is used up. */
+export function deferral(one: Unstarted, reason: string, later: { delayMs: number; meta: string }): Settlement {
+  const { entry } = one.hold.delivery;
+  const common = ofUnstarted(one);
+  const retryAt = common.at + later.delayMs;
+  return {
+    kind: "moved",
+    delivery: one.hold.delivery,
+    events: [{ type: "run.deferred", ...common, reason, retryAt, worker: one.hold.workLane.consumer }],
+    move: { dueAt: retryAt, attempt: entry.attempt, meta: later.meta, expires: entry.expires },
+  };
+}
