@@ -1,25 +1,33 @@
 // `npm run check`: the one gate before a commit. Format and lint, types, unit and architecture tests, side by side.
-import { root, run, runTool } from "./run.ts";
+import { program } from "./program.ts";
+import { type Outcome, root, run, runTool } from "./run.ts";
 import { testFiles } from "./test-files.ts";
 
-const checks = {
-  "format and lint": () =>
-    runTool("biome", ["check", "--colors=off", "--diagnostic-level=warn", "--error-on-warnings"], { capture: true }),
-  types: () => runTool("tsc", ["--noEmit", "--pretty", "false"], { capture: true }),
-  "unit tests": () => {
-    const files = testFiles(root, [], ["unit"]);
-    // In one process, since half of the time would go into starting one for each file; `npm test` does isolate them.
-    const flags = ["--test", "--test-isolation=none", "--test-force-exit", "--test-timeout=60000"];
-    return run(process.execPath, [...process.execArgv, ...flags, ...files], { capture: true });
-  },
-};
+await program(async () => {
+  const startedAt = performance.now();
+  const files = testFiles(root, [], ["unit"]);
+  const results = await Promise.all([
+    report("format and lint", () => {
+      const flags = ["--colors=off", "--diagnostic-level=warn", "--error-on-warnings"];
+      return runTool("biome", ["check", ...flags], { capture: true });
+    }),
+    report("types", () => runTool("tsc", ["--noEmit", "--pretty", "false"], { capture: true })),
+    report("unit tests, one half", () => runTests(files.filter((_, at) => at % 2 === 0))),
+    report("unit tests, other half", () => runTests(files.filter((_, at) => at % 2 === 1))),
+  ]);
+  const isGood = results.every(Boolean);
+  console.log(`check ${isGood ? "passed" : "FAILED"} in ${seconds(startedAt)}`);
+  return isGood ? 0 : 1;
+});
 
-const startedAt = performance.now();
-const results = await Promise.all(Object.entries(checks).map(([name, check]) => report(name, check)));
-console.log(`check ${results.every(Boolean) ? "passed" : "FAILED"} in ${seconds(startedAt)}`);
-process.exitCode = results.every(Boolean) ? 0 : 1;
+/** All in one process: half of the time would go into starting one for each file. `npm test` does isolate them. */
+function runTests(files: readonly string[]): Promise<Outcome> {
+  if (files.length === 0) return Promise.resolve({ code: 0, output: "" });
+  const flags = ["--test", "--test-isolation=none", "--test-force-exit", "--test-timeout=60000"];
+  return run(process.execPath, [...process.execArgv, ...flags, ...files], { capture: true });
+}
 
-async function report(name: string, check: (typeof checks)["types"]): Promise<boolean> {
+async function report(name: string, check: () => Promise<Outcome>): Promise<boolean> {
   const since = performance.now();
   const { code, output } = await check();
   if (code !== 0) console.log(`${output.trimEnd()}\n`);
