@@ -84,5 +84,5 @@ function placeOf(error: unknown): string {
   const frame = lines.find((line) => /^\s+at /.test(line) && !/node:|node_modules|\/src\/cli\//.test(line));
   const found =
     /^((?:file:\/\/|\/)\S+:\d+)$/.exec(above)?.[1] ?? /\(?((?:file:\/\/|\/)[^()]+:\d+:\d+)\)?$/.exec(frame ?? "")?.[1];
-  return found === undefined ? "" : `\n  at ${found}`;
+  return found === undefined ? "" : `\n  at ${found.replace(/^file:\/\//, "")}`;
 }

@@ -35,5 +35,5 @@ async function ask(text: string, { reason }: Options, terminal: Terminal): Promi
 
 async function idOf(text: string, terminal: Terminal): Promise<string> {
   using server = await connectRedis(terminal.env);
-  return findRunId(text, { server });
+  return await findRunId(text, { server });
 }

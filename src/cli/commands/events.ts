@@ -55,7 +55,7 @@ async function show(options: Options, terminal: Terminal): Promise<void> {
   print(latest);
   if (options.follow === true) {
     const known = new Map(found.map(({ tail, lastId }) => [tail.queue, lastId]));
-    return followAll(server, { wanted: { ...wanted, since: undefined }, known, queues: options.queue, print });
+    return await followAll(server, { wanted: { ...wanted, since: undefined }, known, queues: options.queue, print });
   }
   if (latest.length === 0 && options.json !== true) {
     terminal.note(`No such event in the ledger of namespace "${server.namespace}" (queues: ${names(tails)}).`);
