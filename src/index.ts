@@ -1,7 +1,9 @@
+export type { EventType, LedgerEvent, LedgerEvents, RecordedError } from "../streams/events.ts";
+export { createBroker } from "./broker.ts";
 export type { Broker, BrokerOptions, LoggerLike } from "./define/broker.ts";
 export { type Contract, type ContractDefinition, contract } from "./define/contract.ts";
 export { type CronCheck, type CronDefinition, type CronPolicies, type CronTask, cron } from "./define/cron.ts";
-export type { DispatchOptions, Dispatcher, InputArgs, TaskRef } from "./define/dispatch.ts";
+export type { Dispatcher, DispatchOptions, InputArgs, TaskRef } from "./define/dispatch.ts";
 export { type Duration, duration } from "./define/duration.ts";
 export type { Policies, RetryPolicy } from "./define/policy.ts";
 export type { Health, ProjectorOptions, Role, SchedulerOptions, WorkerOptions } from "./define/role.ts";
@@ -30,5 +32,7 @@ export {
   type Values,
 } from "./di/provider.ts";
 export { type ErrorCode, TasktrailError } from "./errors.ts";
+export { createProjector } from "./projector.ts";
 export type { RunContext, RunHandle, RunStatus, Slot } from "./run.ts";
-export type { EventType, LedgerEvent, LedgerEvents, RecordedError } from "../streams/events.ts";
+export { createScheduler } from "./scheduler.ts";
+export { createWorker } from "./worker.ts";
