@@ -2,7 +2,7 @@ import { CronExpressionParser } from "cron-parser";
 import { invalidOption, type TasktrailError } from "../errors.ts";
 import { CRON_FIELDS, type CronField, problemOfField, withoutRepeats } from "./cron-field.ts";
 import { shown } from "./options.ts";
-import { checkTimezone } from "./timezone.ts";
+import { checkTimezone, instantOf, offsetAt } from "./timezone.ts";
 
 /** When something fires: five fields, and the zone whose clocks they mean. */
 export interface Pattern {
@@ -112,27 +112,46 @@ function invalidExpression(problem: string, fields: readonly string[], faulty: r
 
 /**
  * The next instants after `afterMs`, in ms, soonest first: fewer than `count` when the pattern ends.
- * Where clocks are put forward, a time that they leap over fires once, after the gap; where they are put back, a fixed time fires once.
+ * Where clocks are put forward, what they leap over fires once, after the gap; where they are put back, a fixed time fires once.
  * With both days restricted, either is enough, as in Vixie cron.
  */
 export function nextSlots(pattern: Pattern, afterMs: number, count: number): number[] {
-  const text = forParser(pattern.expression.split(" "));
-  const cron = CronExpressionParser.parse(text, { tz: pattern.timezone, currentDate: new Date(afterMs) });
   const slots: number[] = [];
-  while (slots.length < count) {
-    // By next() alone: prev() of cron-parser is wrong around changes of clocks.
-    const slot = nextOrNone(() => cron.next().getTime());
+  for (let after = afterMs; slots.length < count; ) {
+    // Each from the one before, as a scheduler goes that was started anew: the parser remembers more while it goes on by itself.
+    const slot = searchFrom(pattern, after)() ?? slotByWallClock(pattern, after);
     if (slot === undefined) break;
-    if (slot > afterMs) slots.push(slot);
+    slots.push(slot);
+    after = slot;
   }
   return slots;
 }
 
-function nextOrNone(next: () => number): number | undefined {
-  try {
-    return next();
-  } catch (error) {
-    if (error instanceof Error && /loop limit|time span/i.test(error.message)) return undefined;
-    throw error;
+/** Gives one slot after the other; undefined where the parser's search finds none. By its next() alone: its prev() is wrong around changes of clocks. */
+function searchFrom({ expression, timezone }: Pattern, afterMs: number): () => number | undefined {
+  const options = { tz: timezone, currentDate: new Date(afterMs) };
+  const cron = CronExpressionParser.parse(forParser(expression.split(" ")), options);
+  return () => {
+    try {
+      return cron.next().getTime();
+    } catch (error) {
+      if (error instanceof Error && /loop limit|time span/i.test(error.message)) return undefined;
+      throw error;
+    }
+  };
+}
+
+/**
+ * The next slot, found without knowledge of the zone's changes: the wall clock's next time, put into the zone.
+ * The parser's own search gives up on some changes by half an hour (Lord Howe Island), from however far away it comes; a
+ * schedule would stop for ever there.
+ */
+function slotByWallClock({ expression, timezone }: Pattern, afterMs: number): number | undefined {
+  // From a little earlier, since a clock that is put back shows times again.
+  const search = searchFrom({ expression, timezone: "UTC" }, afterMs + offsetAt(afterMs, timezone) - 3 * 3_600_000);
+  for (let wall = search(); wall !== undefined; wall = search()) {
+    const slot = instantOf(wall, timezone);
+    if (slot > afterMs) return slot;
   }
+  return undefined;
 }
