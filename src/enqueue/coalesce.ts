@@ -117,7 +117,7 @@ function endOfCall(pending: readonly Waiting[]): number {
   let bytes = 0;
   for (let index = 0; index < pending.length; index += 1) {
     const { body, meta } = (pending[index] as Waiting).record;
-    bytes += body.length + meta.length;
+    bytes += Buffer.byteLength(body) + Buffer.byteLength(meta);
     if (index > 0 && (index === CALL_RECORDS || bytes > CALL_BYTES)) return index;
   }
   return pending.length;

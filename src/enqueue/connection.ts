@@ -76,7 +76,7 @@ export function createConnection({ open, idleMs }: ConnectionParts): Connection 
       if (inFlight > 0) return;
       for (const resolve of idlers.splice(0)) resolve();
       clearTimeout(timer);
-      if (client?.status !== "ready") return end();
+      if (client?.status !== "ready" || hasUnanswered(client)) return end();
       client.stream?.unref();
       timer = setTimeout(end, idleMs);
       timer.unref();
@@ -84,6 +84,12 @@ export function createConnection({ open, idleMs }: ConnectionParts): Connection 
     settled: () => (inFlight === 0 ? Promise.resolve() : new Promise((resolve) => idlers.push(resolve))),
     close: end,
   };
+}
+
+/** True when whoever asked has given up on the answer: the connection is dead, and a timer that waits for it would hold the process. */
+function hasUnanswered(client: Redis): boolean {
+  const { commandQueue } = client as unknown as { readonly commandQueue?: { readonly length: number } };
+  return commandQueue !== undefined && commandQueue.length > 0;
 }
 
 function reconnect(client: Redis): void {

@@ -2,6 +2,7 @@ import type { Lane } from "../../streams/lane.ts";
 import { DEFAULTS } from "../defaults.ts";
 import type { DispatchPort } from "../define/task.ts";
 import type { Engine } from "../engine.ts";
+import { callInline } from "../execute/call.ts";
 import { type Ask, askBy } from "./ask.ts";
 import { createEndingWatch } from "./await-ending.ts";
 import { createConnection } from "./connection.ts";
@@ -9,6 +10,7 @@ import { createFollower } from "./follow.ts";
 import { createHandles, type Handles } from "./handle.ts";
 import { createLanes, type Lanes } from "./lanes.ts";
 import { type SendParts, send } from "./send.ts";
+import { trigger } from "./trigger.ts";
 
 /** What a broker dispatches with. */
 export interface Dispatching {
@@ -81,7 +83,7 @@ function createPort(engine: Engine, { lanes, handles, enqueueTimeoutMs }: PortPa
       return sent.map((one) => handles.ofSent(task, one));
     },
     handle: handles.ofId,
-    trigger: () => Promise.reject(new Error("not built yet")),
-    call: () => Promise.reject(new Error("not built yet")),
+    trigger: async (task) => handles.ofSent(task, await trigger(sending, task)),
+    call: (record, input, slot, overrides) => callInline(engine, { record, input, slot, overrides }),
   };
 }

@@ -58,7 +58,7 @@ export async function send(parts: SendParts, request: SendRequest): Promise<Sent
   if (all.length === 0) return [];
   const job = { parts, task: request.task, said, all };
   const hooks = sendHooks(parts.middleware());
-  const lane = await openLane(job);
+  const lane = await openFor(parts, request.task, said.queue);
   const runs = all.map(() => lane.runIds(Math.trunc(lane.lane.clock.now())));
   const dispatch = (carrier?: Carrier) => dispatchAll(job, { lane, runs, carrier });
   if (hooks.length === 0) return dispatch();
@@ -73,8 +73,8 @@ interface Job {
   readonly all: readonly Ready[];
 }
 
-async function openLane({ parts, task, said }: Job): Promise<DispatchLane> {
-  const queue = said.queue ?? task.queue;
+/** The lane that a task's runs go to. Throws EnqueueFailed when Redis is not there. */
+export async function openFor(parts: SendParts, task: TaskRecord, queue = task.queue): Promise<DispatchLane> {
   const timeoutMs = parts.enqueueTimeoutMs();
   try {
     return parts.lanes.get(queue) ?? (await parts.lanes.open(queue, performance.now() + timeoutMs));
@@ -111,7 +111,8 @@ async function dispatchAll({ parts, task, said, all }: Job, { lane, runs, carrie
   }
 }
 
-function toSent(landing: Landing, run: string, queue: string): Sent {
+/** What became of a record. */
+export function toSent(landing: Landing, run: string, queue: string): Sent {
   const existing = landing.call.existing.get(landing.index);
   return { run: existing ?? run, isNew: existing === undefined, queue, landing };
 }
@@ -124,7 +125,11 @@ const REASONS = {
 };
 
 /** The error that a caller sees. What is no matter of Redis, such as a missing variable, stays as it is. */
-function failure(task: TaskRecord, error: unknown, { sent, timeoutMs }: { sent: number; timeoutMs: number }): Error {
+export function failure(
+  task: TaskRecord,
+  error: unknown,
+  { sent, timeoutMs }: { sent: number; timeoutMs: number },
+): Error {
   const isOfRedis = error instanceof CallFailed || error instanceof EnqueueRefused || error instanceof Unanswered;
   if (!isOfRedis) return error as Error;
   const cause = error instanceof EnqueueRefused ? error : error.cause;
