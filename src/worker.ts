@@ -1,7 +1,7 @@
 import { setMaxListeners } from "node:events";
 import { hostname } from "node:os";
 import type { Redis } from "ioredis";
-import { createRedisClock, ensureLane, newIncarnation, openLane, pause } from "../streams/lane.ts";
+import { createRedisClock, ensureLane, newIncarnation, openLane } from "../streams/lane.ts";
 import type { Beat } from "../streams/leases.ts";
 import { redisSource, type WorkerSettings, workerSettings } from "./config.ts";
 import type { Broker } from "./define/broker.ts";
@@ -12,7 +12,7 @@ import { consume } from "./deliver/consume.ts";
 import { drain } from "./deliver/drain.ts";
 import { createLease, type Lease } from "./deliver/lease.ts";
 import { checkEviction, connected } from "./deliver/preflight.ts";
-import { askCancelled, promote } from "./deliver/promote.ts";
+import { promote } from "./deliver/promote.ts";
 import { type Reader, wakeReader } from "./deliver/reader.ts";
 import { reclaim } from "./deliver/reclaim.ts";
 import { createTaking, type Taking } from "./deliver/taking.ts";
@@ -157,7 +157,15 @@ async function beginShift(
   const giveUp = new AbortController();
   setMaxListeners(0, giveUp.signal);
   const onDeadline = (at: number) => lease.expect(at);
-  const execution = createExecution({ engine, settings, workLanes, scope, redis: command, onDeadline, giveUp: giveUp.signal });
+  const execution = createExecution({
+    engine,
+    settings,
+    workLanes,
+    scope,
+    redis: command,
+    onDeadline,
+    giveUp: giveUp.signal,
+  });
   const accept: Shift["accept"] = (workLane, deliveries) => execution.accept(workLane, deliveries);
   const { capacity, lose } = execution;
   const { leaseMs, maxBlockMs } = settings;
@@ -244,7 +252,10 @@ async function runLoops({ engine, state, settings }: WorkParts, shift: Shift, si
     const random = Math.random;
     const { leaseMs } = settings;
     return [
-      consume({ workLane, reader, isOneOfMany: workLanes.length > 1, capacity, taking, accept, announce, onRead }, until),
+      consume(
+        { workLane, reader, isOneOfMany: workLanes.length > 1, capacity, taking, accept, announce, onRead },
+        until,
+      ),
       promote({ workLane, random, cancelWaiting, announce }, until),
       reclaim({ workLane, taking, leaseMs, random, elapsed: clock.elapsed, announce }, until),
       whenAborted(until).then(() => wakeReader(workLane, reader, command)),
@@ -262,5 +273,7 @@ async function runLoops({ engine, state, settings }: WorkParts, shift: Shift, si
 }
 
 function whenAborted(signal: AbortSignal): Promise<void> {
-  return signal.aborted ? Promise.resolve() : new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  return signal.aborted
+    ? Promise.resolve()
+    : new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }

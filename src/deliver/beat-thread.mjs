@@ -7,6 +7,7 @@ const { url, options, sha, source, calls, everyMs, answerMs, blockedMs, maxBlock
 /** Shared with the worker, all in ns of the process' monotonic clock: when its event loop last turned, the latest deadline of what runs (0: none), then for each lane when the last good beat was sent. */
 const moments = new BigInt64Array(shared);
 const [LOOP_AT, DEADLINE_AT, FIRST_BEAT_AT] = [0, 1, 2];
+const silence = new Error("no answer");
 
 const redis = new Redis(url, options);
 redis.on("error", () => {}); // beats that fail are tried again, and the worker notices their absence
@@ -62,8 +63,6 @@ async function send(keys, args) {
     return redis.eval(source, keys.length, ...keys, ...args);
   }
 }
-
-const silence = new Error("no answer");
 
 async function inTime(answer) {
   let timer;

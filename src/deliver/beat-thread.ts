@@ -1,7 +1,6 @@
 import { Worker } from "node:worker_threads";
-import { connectionOptions } from "../../streams/connect.ts";
+import { connectionOptions, reconnectDelayMs } from "../../streams/connect.ts";
 import { beatCall } from "../../streams/leases.ts";
-import { reconnectDelayMs } from "../../streams/connect.ts";
 import { scriptText } from "../../streams/scripts.ts";
 import type { WorkLane } from "./work-lane.ts";
 

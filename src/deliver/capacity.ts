@@ -30,7 +30,7 @@ export interface Capacity {
  */
 export function createCapacity(concurrency: number, elapsed: () => number): Capacity {
   const counts = { waiting: 0, running: 0, settling: 0 };
-  let waiters: (() => void)[] = [];
+  const waiters: (() => void)[] = [];
   let doneCount = 0;
   let windowAt = elapsed();
   let perMs = 0;

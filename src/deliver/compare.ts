@@ -1,8 +1,8 @@
-import { receiveAgain, heldBy } from "../../streams/leases.ts";
-import type { Delivery } from "../../streams/entry.ts";
 import { ready } from "../../streams/connect.ts";
-import { type Hold, holdKey, type WorkLane } from "./work-lane.ts";
+import type { Delivery } from "../../streams/entry.ts";
+import { heldBy, receiveAgain } from "../../streams/leases.ts";
 import { answerOf } from "./watch.ts";
+import { type Hold, holdKey, type WorkLane } from "./work-lane.ts";
 
 /** What came of comparing. */
 export interface Difference {
@@ -51,7 +51,8 @@ async function receiveAll(
     const [deliveries, counts] = await answerOf(lane.redis, Promise.all([Promise.all(again), strikes]), ANSWER_MS);
     for (const [index, delivery] of deliveries.entries()) {
       const struck = Number(counts[index] ?? 0);
-      if (delivery !== undefined) received.push(struck === 0 ? delivery : { ...delivery, strikes: struck, isSuspect: true });
+      if (delivery !== undefined)
+        received.push(struck === 0 ? delivery : { ...delivery, strikes: struck, isSuspect: true });
     }
   }
   return received;

@@ -1,13 +1,13 @@
 import { ready, reconnectDelayMs, refusal } from "../../streams/connect.ts";
+import { CALL_RECORDS } from "../../streams/enqueue.ts";
 import type { Delivery } from "../../streams/entry.ts";
 import { ensureLane, pause } from "../../streams/lane.ts";
 import { read } from "../../streams/leases.ts";
-import { CALL_RECORDS } from "../../streams/enqueue.ts";
 import type { Notice } from "../middleware.ts";
 import type { Capacity } from "./capacity.ts";
+import type { Reader } from "./reader.ts";
 import type { Taking } from "./taking.ts";
 import { answerOf } from "./watch.ts";
-import type { Reader } from "./reader.ts";
 import type { WorkLane } from "./work-lane.ts";
 
 /** The longest that a read blocks, in ms. */
@@ -92,7 +92,11 @@ async function heal({ workLane, reader, announce }: ConsumeParts, error: unknown
   const { lane } = workLane;
   const kind = refusal(error);
   if (kind === "no_group") {
-    announce({ kind: "problem", what: "the queue had vanished from Redis, and is made anew", facts: { queue: lane.queue } });
+    announce({
+      kind: "problem",
+      what: "the queue had vanished from Redis, and is made anew",
+      facts: { queue: lane.queue },
+    });
     await ensureLane(lane.redis, lane.namespace, lane.queue).catch(() => {}); // the next try asks for it again
   } else if (/^READONLY/.test(error instanceof Error ? error.message : "")) {
     reader.redis.disconnect(true); // the name may lead to another server by now

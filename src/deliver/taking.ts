@@ -1,5 +1,5 @@
-import type { Delivery } from "../../streams/entry.ts";
 import { CALL_RECORDS } from "../../streams/enqueue.ts";
+import type { Delivery } from "../../streams/entry.ts";
 import { read, reclaim, recover } from "../../streams/leases.ts";
 import type { Notice } from "../middleware.ts";
 import type { Capacity } from "./capacity.ts";
@@ -45,7 +45,11 @@ export function createTaking({ capacity, leaseMs, accept, lose, announce }: Taki
     );
     return mine;
   };
-  const tell = (kind: "entries.reclaimed" | "entries.recovered" | "entries.received_again", { consumer, queue }: WorkLane, count: number) => {
+  const tell = (
+    kind: "entries.reclaimed" | "entries.recovered" | "entries.received_again",
+    { consumer, queue }: WorkLane,
+    count: number,
+  ) => {
     if (count > 0) announce({ kind, worker: consumer, queue, count });
   };
   const compareOne = async (workLane: WorkLane) => {
@@ -93,7 +97,11 @@ export function createTaking({ capacity, leaseMs, accept, lose, announce }: Taki
             const room = capacity.room();
             if (room === 0) return;
             const { consumer } = workLane;
-            const found = await recover(workLane.lane, { consumer, room, stream, from, chunk: AUDIT_CHUNK }, { signal });
+            const found = await recover(
+              workLane.lane,
+              { consumer, room, stream, from, chunk: AUDIT_CHUNK },
+              { signal },
+            );
             accept(workLane, found.taken);
             tell("entries.recovered", workLane, found.taken.length);
             if (found.next === "") break;

@@ -1,6 +1,6 @@
 import type { EventDraft } from "../../streams/events.ts";
-import { type Duration, durationMs } from "../define/duration.ts";
 import type { Clock } from "../clock.ts";
+import { type Duration, durationMs } from "../define/duration.ts";
 import { invalidOption, lockLost, type TasktrailError } from "../errors.ts";
 import type { RunContext, Slot } from "../run.ts";
 import type { Abortable, Attempt } from "./attempt.ts";

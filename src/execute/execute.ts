@@ -1,21 +1,22 @@
 import type { Delivery } from "../../streams/entry.ts";
 import { derivedId } from "../../streams/ids.ts";
 import type { Clock } from "../clock.ts";
+import { decodeInput } from "../define/payload.ts";
 import type { ResolvedPolicies } from "../define/policy.ts";
 import { policiesOfRun } from "../define/resolve-policies.ts";
-import { decodeInput } from "../define/payload.ts";
 import type { TaskRecord } from "../define/task.ts";
 import { isPromise } from "../define/travelling.ts";
 import type { Capacity } from "../deliver/capacity.ts";
+import { askCancelled } from "../deliver/promote.ts";
 import { type Hold, hold, letGo, type WorkLane } from "../deliver/work-lane.ts";
-import { isTasktrailError, leaseLost, type TasktrailError } from "../errors.ts";
+import { isTasktrailError, leaseLost } from "../errors.ts";
 import type { Notice } from "../middleware.ts";
 import { slotOf } from "./context.ts";
 import { inspectEntry } from "./inspect-entry.ts";
+import type { Launch, Launcher } from "./launch.ts";
 import { isExclusive, type Overlap } from "./overlap.ts";
 import type { Settler } from "./settle.ts";
 import * as settlement from "./settlement.ts";
-import type { Launch, Launcher } from "./launch.ts";
 
 /** Entries taken at once, before the event loop gets its turn, in ms. */
 const SLICE_MS = 8;
@@ -88,7 +89,24 @@ export function createExecutor(parts: ExecutorParts): Executor {
     return (isAlone ? undefined : suspects.shift()) ?? backlog.shift();
   };
 
-  const begin = (held: Hold): void => {
+  const queue = (holds: readonly Hold[]) => {
+    if (isStopped) return giveBack(holds);
+    for (const held of holds) if (held.phase === "waiting") (held.delivery.isSuspect ? suspects : backlog).push(held);
+    schedule();
+  };
+  const giveBack = (holds: readonly Hold[]) => {
+    for (const held of holds) {
+      if (held.phase !== "waiting") continue;
+      capacity.shift(held, "gone");
+      letGo(held);
+    }
+  };
+  const cancelWaiting = (held: Hold) => {
+    held.isCancelled = true;
+    if (held.phase === "waiting") begin(held);
+  };
+
+  const begin = (held: Hold) => {
     const { entry, isSuspect, strikes } = held.delivery;
     const found = inspectEntry(entry, { task: parts.task, idOf: () => idOf(held) });
     const meta = found.kind === "undecodable" ? undefined : found.meta;
@@ -176,23 +194,21 @@ export function createExecutor(parts: ExecutorParts): Executor {
 
   return {
     accept(workLane, deliveries) {
+      if (deliveries.length === 0) return;
       const now = clock.elapsed();
-      for (const delivery of deliveries) {
-        const held = hold(workLane, delivery, now);
-        capacity.took(held);
-        (delivery.isSuspect ? suspects : backlog).push(held);
-      }
-      if (deliveries.length > 0) schedule();
+      const holds = deliveries.map((delivery) => hold(workLane, delivery, now));
+      for (const held of holds) capacity.took(held);
+      if (workLane.cancelRequests === 0) return queue(holds);
+      void askCancelled(workLane, holds, cancelWaiting)
+        .catch(() => {}) // the next look finds them, a second later
+        .then(() => queue(holds));
     },
     lose(held) {
       letGo(held);
       if (held.abort !== undefined) held.abort(leaseLost(held.delivery.entry.run));
       else if (held.phase !== "settling") capacity.shift(held, "gone");
     },
-    cancelWaiting(held) {
-      held.isCancelled = true;
-      if (held.phase === "waiting") begin(held);
-    },
+    cancelWaiting,
     handBack(afterMs) {
       const before = clock.elapsed() - afterMs;
       for (const held of backlog.all()) {
@@ -204,11 +220,7 @@ export function createExecutor(parts: ExecutorParts): Executor {
     },
     stopStarting() {
       isStopped = true;
-      for (const held of [...backlog.all(), ...suspects.all()]) {
-        if (held.phase !== "waiting") continue;
-        capacity.shift(held, "gone");
-        letGo(held);
-      }
+      giveBack([...backlog.all(), ...suspects.all()]);
     },
   };
 }
@@ -244,7 +256,8 @@ function damaged(why: string): Error {
 
 function unknown(task: string, reason: string): Error {
   const what = { newer_version: "a newer version of its input", newer_format: "a newer format" }[reason];
-  const means = what === undefined ? `No worker knew task "${task}"` : `No worker could read ${what} for task "${task}"`;
+  const means =
+    what === undefined ? `No worker knew task "${task}"` : `No worker could read ${what} for task "${task}"`;
   return plainError("UnknownTask", `${means} in the time that such runs wait (unknownTaskGrace)`);
 }
 
@@ -257,9 +270,4 @@ function plainError(name: string, message: string): Error {
   error.name = name;
   error.stack = "";
   return error;
-}
-
-/** Aborts what runs. */
-export function abortAll(holds: Iterable<Hold>, reason: (hold: Hold) => TasktrailError): void {
-  for (const held of holds) held.abort?.(reason(held));
 }

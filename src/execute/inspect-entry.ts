@@ -39,7 +39,8 @@ export function inspectEntry(entry: Entry, { task: find, idOf }: InspectParts): 
   if (!Number.isFinite(entry.expires)) return undecodable("its expiry is no number");
   if (meta === undefined) return undecodable("its meta is not what this engine writes");
   const record = find(entry.task);
-  if (meta.codec !== undefined && meta.codec !== "json") return { kind: "unknown", run, task, meta, reason: "newer_format" };
+  if (meta.codec !== undefined && meta.codec !== "json")
+    return { kind: "unknown", run, task, meta, reason: "newer_format" };
   if (record?.run === undefined) return { kind: "unknown", run, task, meta, reason: "unknown_task" };
   if ((meta.taskVersion ?? 1) > record.version) return { kind: "unknown", run, task, meta, reason: "newer_version" };
   if (record.cron !== undefined && meta.cron === undefined) return undecodable("it is of a cron and names no slot");
@@ -58,7 +59,14 @@ export function readMeta(text: string): EntryMeta | undefined {
   const { cron, labels, retry } = value;
   const isFit =
     areCounts(value.taskVersion, value.dueAt, value.keyUntil, value.timeoutMs, value.resultTtlMs, value.unknownSince) &&
-    areTexts(value.traceparent, value.tracestate, value.previousTraceparent, value.parent, value.root, value.redriveOf) &&
+    areTexts(
+      value.traceparent,
+      value.tracestate,
+      value.previousTraceparent,
+      value.parent,
+      value.root,
+      value.redriveOf,
+    ) &&
     (labels === undefined || (isRecord(labels) && areTexts(...Object.values(labels)))) &&
     (cron === undefined || isSlot(cron)) &&
     (retry === undefined || isRetry(retry));
@@ -74,7 +82,9 @@ function isSlot(slot: unknown): boolean {
 function isRetry(retry: unknown): boolean {
   if (!isRecord(retry)) return false;
   const { attempts, delayMs, maxDelayMs, jitter, backoff } = retry;
-  return areCounts(attempts, delayMs, maxDelayMs, jitter) && [undefined, "fixed", "exponential"].includes(backoff as never);
+  return (
+    areCounts(attempts, delayMs, maxDelayMs, jitter) && [undefined, "fixed", "exponential"].includes(backoff as never)
+  );
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

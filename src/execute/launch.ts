@@ -1,10 +1,10 @@
 import type { Clock } from "../clock.ts";
-import { withDeps } from "../di/resolve.ts";
-import type { WorkerScope } from "../di/worker-scope.ts";
 import { encodeResult } from "../define/payload.ts";
 import { after, isPromise } from "../define/travelling.ts";
 import type { Capacity } from "../deliver/capacity.ts";
 import { type Hold, letGo, type WorkLane } from "../deliver/work-lane.ts";
+import { withDeps } from "../di/resolve.ts";
+import type { WorkerScope } from "../di/worker-scope.ts";
 import { currentRun } from "../enqueue/current-run.ts";
 import { timedOut } from "../errors.ts";
 import type { Carrier, Ended, Middleware, Notice } from "../middleware.ts";
@@ -178,7 +178,11 @@ export function createLauncher(parts: LauncherParts): Launcher {
       retry: policies.retry,
       random: parts.random,
       report: (problem) =>
-        parts.announce({ kind: "problem", what: problem, facts: { task: attempt.record.name, run: hold.delivery.entry.run } }),
+        parts.announce({
+          kind: "problem",
+          what: problem,
+          facts: { task: attempt.record.name, run: hold.delivery.entry.run },
+        }),
     });
     attempt.isOver = true;
     deadlines.remove(attempt);
@@ -198,7 +202,11 @@ export function createLauncher(parts: LauncherParts): Launcher {
     const what = settlementOf(attempt, verdict, durationMs);
     const whole = progress === undefined ? what : { ...what, events: [progress, ...what.events] };
     const { lock } = attempt;
-    settler.conclude(hold, whole, lock === undefined ? undefined : (isAccepted) => afterwards(attempt, verdict, isAccepted));
+    settler.conclude(
+      hold,
+      whole,
+      lock === undefined ? undefined : (isAccepted) => afterwards(attempt, verdict, isAccepted),
+    );
   };
   /** The lock goes with the ending; over a retry's delay it is kept. */
   const afterwards = (attempt: Attempt, verdict: Verdict, isAccepted: boolean) => {
@@ -239,7 +247,13 @@ function settlementOf(attempt: Attempt, verdict: Verdict, durationMs: number) {
 
 function endedOf(verdict: Verdict, durationMs: number): Ended {
   if (verdict.kind === "succeeded") return { kind: "succeeded", durationMs };
-  const kinds = { retried: "failed", died: "died", cancelled: "cancelled", released: "interrupted", dropped: "fenced" } as const;
+  const kinds = {
+    retried: "failed",
+    died: "died",
+    cancelled: "cancelled",
+    released: "interrupted",
+    dropped: "fenced",
+  } as const;
   return { kind: kinds[verdict.kind], durationMs, error: verdict.error };
 }
 

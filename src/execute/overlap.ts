@@ -1,8 +1,8 @@
+import type { EntryMeta } from "../../streams/entry.ts";
 import type { HeldLock, Locks } from "../../streams/locks.ts";
 import { cancel } from "../../streams/schedules.ts";
-import type { Hold } from "../deliver/work-lane.ts";
-import type { EntryMeta } from "../../streams/entry.ts";
 import type { CronRecord, TaskRecord } from "../define/task.ts";
+import type { Hold } from "../deliver/work-lane.ts";
 
 /** A run that may not run beside another of its schedule. */
 export interface Candidate {

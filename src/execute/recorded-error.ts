@@ -68,7 +68,11 @@ function messageOf(thrown: unknown): string {
 function stackOf(thrown: unknown): string {
   const seen = new Set<unknown>();
   const parts: string[] = [];
-  for (let one: unknown = thrown; isObject(one) && !seen.has(one) && seen.size < MOST_CAUSES; one = read(one, "cause")) {
+  for (
+    let one: unknown = thrown;
+    isObject(one) && !seen.has(one) && seen.size < MOST_CAUSES;
+    one = read(one, "cause")
+  ) {
     seen.add(one);
     const stack = read(one, "stack");
     if (typeof stack === "string") parts.push(cut(stack, STACK_BYTES).text);

@@ -1,7 +1,7 @@
+import { reconnectDelayMs } from "../../streams/connect.ts";
+import { CALL_BYTES, CALL_RECORDS } from "../../streams/enqueue.ts";
 import type { Delivery } from "../../streams/entry.ts";
 import type { EventDraft, EventType } from "../../streams/events.ts";
-import { CALL_BYTES, CALL_RECORDS } from "../../streams/enqueue.ts";
-import { reconnectDelayMs } from "../../streams/connect.ts";
 import { pause } from "../../streams/lane.ts";
 import { type RefusedWhy, type Settlement, settle } from "../../streams/settle.ts";
 import type { Capacity } from "../deliver/capacity.ts";
@@ -58,7 +58,7 @@ export function createSettler(parts: SettlerParts): Settler {
   let isScheduled = false;
   let most = CALL_RECORDS;
   let failures = 0;
-  let idleWaiters: (() => void)[] = [];
+  const idleWaiters: (() => void)[] = [];
   /** Of holds whose start is not recorded yet: where it is. */
   const starts = new Map<Hold, { item: Item; isSent: boolean; next: Item | undefined }>();
 
@@ -183,7 +183,12 @@ export function createSettler(parts: SettlerParts): Settler {
     failures += 1;
     most = Math.max(1, batch.length >> 1);
     if (failures === 1 || failures % 30 === 0) {
-      announce({ kind: "problem", what: "outcomes of runs cannot be recorded", error, facts: { queue: workLane.queue } });
+      announce({
+        kind: "problem",
+        what: "outcomes of runs cannot be recorded",
+        error,
+        facts: { queue: workLane.queue },
+      });
     }
     pending = batch.length === 1 ? [...pending, ...batch] : [...batch, ...pending];
     await pause(reconnectDelayMs(failures), signal);

@@ -37,7 +37,8 @@ export function success(attempt: Attempt, durationMs: number): Settlement {
     kind: "ended",
     delivery: hold.delivery,
     events: [{ type: "run.succeeded", ...ofAttempt(attempt), durationMs }],
-    result: resultJson === "" || policies.resultTtlMs <= 0 ? undefined : { json: resultJson, ttlMs: policies.resultTtlMs },
+    result:
+      resultJson === "" || policies.resultTtlMs <= 0 ? undefined : { json: resultJson, ttlMs: policies.resultTtlMs },
     keyUntil: meta.keyUntil,
   };
 }
