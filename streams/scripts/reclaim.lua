@@ -54,7 +54,7 @@ for stream = 1, 2 do
     local expiry = tonumber(redis.call('ZSCORE', workers, holder) or '-1')
     if expiry < 0 or expiry > now + longest then
       redis.call('ZADD', workers, now + lease, holder)
-    elseif holder ~= me and holder ~= me .. '~left' and expiry <= limit and room > 0 then
+    elseif holder ~= me and expiry <= limit and room > 0 then
       take(stream, holder, expiry == 0 and 'left' or 'lapsed')
     end
   end
