@@ -2,10 +2,11 @@ import { setMaxListeners } from "node:events";
 import { hostname } from "node:os";
 import type { Redis } from "ioredis";
 import { createRedisClock, ensureLane, newIncarnation, openLane } from "../streams/lane.ts";
-import type { Beat } from "../streams/leases.ts";
+import { type Beat, release } from "../streams/leases.ts";
 import { redisSource, type WorkerSettings, workerSettings } from "./config.ts";
 import type { Broker } from "./define/broker.ts";
 import { createRegistry } from "./define/registry.ts";
+import { resolvePolicies } from "./define/resolve-policies.ts";
 import type { Role, WorkerOptions } from "./define/role.ts";
 import { type Connections, openConnections } from "./deliver/connections.ts";
 import { consume } from "./deliver/consume.ts";
@@ -22,6 +23,7 @@ import { openWorkerScope, type WorkerScope } from "./di/worker-scope.ts";
 import { type Engine, engineOf } from "./engine.ts";
 import { noTasks } from "./errors.ts";
 import { createExecution, type Execution } from "./execute/execution.ts";
+import { WORKER_INFO_LEAF, type WorkerInfo } from "./stock/worker-info.ts";
 
 /** What waits longer than this behind busy slots goes to workers that are free, in ms. */
 const HAND_BACK_MS = 1_000;
@@ -39,13 +41,16 @@ export function createWorker(broker: Broker, options: WorkerOptions = {}): Role 
   for (const record of engine.records) registry.add(record);
   registry.assertUnique();
   const queues = settings.queues ?? engine.queues();
+  const worker = newIncarnation();
+  const timeouts = runnable.map((record) => resolvePolicies(record, engine.options.defaults).timeoutMs);
+  const info: WorkerInfo = { worker, concurrency: settings.concurrency, maxTimeoutMs: Math.max(...timeouts) };
   const scope = openWorkerScope({
-    leaves: { [BROKER_LEAF]: engine.broker },
+    leaves: { [BROKER_LEAF]: engine.broker, [WORKER_INFO_LEAF]: info },
     overrides: settings.overrides,
     report: (what, error) => engine.announce({ kind: "problem", what, error }),
   });
   for (const record of runnable) scope.plan(record.deps);
-  return asRole(engine, (signal, state) => work({ engine, settings, queues, scope, state }, signal));
+  return asRole(engine, (signal, state) => work({ engine, settings, queues, scope, state, consumer: worker }, signal));
 }
 
 /** What a worker tells of itself. */
@@ -93,13 +98,13 @@ interface WorkParts {
   readonly queues: readonly string[];
   readonly scope: WorkerScope;
   readonly state: State;
+  readonly consumer: string;
 }
 
 /** A worker's whole life. */
 async function work(parts: WorkParts, signal: AbortSignal): Promise<void> {
-  const { engine, settings, queues, scope } = parts;
+  const { engine, settings, queues, scope, consumer } = parts;
   const connections = await openConnections(engine, queues.length);
-  const consumer = newIncarnation();
   const told = { worker: consumer, queues, concurrency: settings.concurrency };
   try {
     const workLanes = await openLanes(parts, connections.command, { consumer, signal });
@@ -195,7 +200,7 @@ async function beginShift(
       announce({ kind: "lease.lost", worker: workLane.consumer, queue: workLane.queue, runs });
       for (const held of [...workLane.holds.values()]) lose(held);
     },
-    onTick: () => execution.handBack(HAND_BACK_MS),
+    onTick: () => handBack(execution, giveUp.signal, announce),
     announce,
   });
   await lease.begin();
@@ -203,6 +208,20 @@ async function beginShift(
   command.on("ready", () => workLanes.forEach(compareSoon));
   state.isReady = true;
   return { workLanes, connections, execution, taking, lease, giveUp, accept };
+}
+
+/** What was read ahead, and then met slots that did not come free, goes to workers that are free. */
+function handBack(execution: Execution, signal: AbortSignal, announce: Engine["announce"]): void {
+  for (const [workLane, holds] of Map.groupBy(execution.handBack(HAND_BACK_MS), (held) => held.workLane)) {
+    const deliveries = holds.map((held) => held.delivery);
+    release(workLane.lane, workLane.consumer, deliveries, { signal }).catch((error: unknown) => {
+      announce({
+        kind: "problem",
+        what: "entries that wait here could not be handed back; they are taken up again",
+        error,
+      });
+    });
+  }
 }
 
 function noteStart(workLane: WorkLane, execution: Execution, { concurrency }: WorkerSettings): void {

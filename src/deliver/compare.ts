@@ -47,12 +47,8 @@ async function receiveAll(
   for (let from = 0; from < rows.length; from += CHUNK) {
     const chunk = rows.slice(from, from + CHUNK);
     const again = chunk.map((row) => receiveAgain(lane.redis, lane.keys, consumer, row));
-    const strikes = lane.redis.hmget(lane.keys.strikes, ...chunk.map(holdKey));
-    const [deliveries, counts] = await answerOf(lane.redis, Promise.all([Promise.all(again), strikes]), ANSWER_MS);
-    for (const [index, delivery] of deliveries.entries()) {
-      const struck = Number(counts[index] ?? 0);
-      if (delivery !== undefined)
-        received.push(struck === 0 ? delivery : { ...delivery, strikes: struck, isSuspect: true });
+    for (const delivery of await answerOf(lane.redis, Promise.all(again), ANSWER_MS)) {
+      if (delivery !== undefined) received.push(delivery);
     }
   }
   return received;

@@ -48,8 +48,8 @@ export interface Executor {
   lose(hold: Hold): void;
   /** Ends a waiting run whose cancel was asked for. */
   cancelWaiting(hold: Hold): void;
-  /** Entries that have waited here for so long leave for other workers. */
-  handBack(afterMs: number): void;
+  /** Forgets what has waited here for so long, and gives it, so that it can be released to other workers. */
+  handBack(afterMs: number): readonly Hold[];
   /** Starts nothing any more; what waits stays with Redis for others. */
   stopStarting(): void;
 }
@@ -211,12 +211,10 @@ export function createExecutor(parts: ExecutorParts): Executor {
     cancelWaiting,
     handBack(afterMs) {
       const before = clock.elapsed() - afterMs;
-      for (const held of backlog.all()) {
-        if (held.since > before) return;
-        const { run, task, meta } = held.delivery.entry;
-        const one = { hold: held, run, task, meta: undefined };
-        if (held.phase === "waiting") end(one, settlement.deferral(one, "handed_back", { delayMs: 0, meta }));
-      }
+      // Suspects wait for each other here, and not for slots; elsewhere they would be taken for innocent.
+      const stale = backlog.head((held) => held.since <= before).filter((held) => held.phase === "waiting");
+      giveBack(stale);
+      return stale;
     },
     stopStarting() {
       isStopped = true;
@@ -233,6 +231,12 @@ function createQueue() {
     push: (one: Hold) => items.push(one),
     size: () => items.length - head,
     all: () => items.slice(head),
+    /** From the first on, as long as they are such. */
+    head(isSuch: (one: Hold) => boolean): Hold[] {
+      let end = head;
+      while (end < items.length && isSuch(items[end] as Hold)) end += 1;
+      return items.slice(head, end);
+    },
     shift(): Hold | undefined {
       while (head < items.length) {
         const next = items[head] as Hold;

@@ -1,18 +1,17 @@
 import type { Clock } from "../clock.ts";
 import { encodeResult } from "../define/payload.ts";
-import { after, isPromise } from "../define/travelling.ts";
+import { isPromise } from "../define/travelling.ts";
 import type { Capacity } from "../deliver/capacity.ts";
 import { type Hold, letGo, type WorkLane } from "../deliver/work-lane.ts";
-import { withDeps } from "../di/resolve.ts";
 import type { WorkerScope } from "../di/worker-scope.ts";
 import { currentRun } from "../enqueue/current-run.ts";
 import { timedOut } from "../errors.ts";
 import type { Carrier, Ended, Middleware, Notice } from "../middleware.ts";
-import type { RunContext } from "../run.ts";
 import { aroundExecute } from "./around-execute.ts";
 import type { Attempt } from "./attempt.ts";
 import { makeRunContext } from "./context.ts";
 import { createDeadlines } from "./deadline.ts";
+import { type Effect, invoke } from "./invoke.ts";
 import { judge, type Outcome, type Verdict } from "./outcome.ts";
 import type { Settler } from "./settle.ts";
 import * as settlement from "./settlement.ts";
@@ -82,19 +81,19 @@ export function createLauncher(parts: LauncherParts): Launcher {
     const settler = settlerOf(hold.workLane);
     if (!hold.delivery.isSuspect) {
       settler.started(hold, settlement.startOf(attempt));
-      return run(attempt, settler);
+      return begin(attempt, settler);
     }
     // What may have killed a process is struck before it gets another one.
     void settler.struck(hold, settlement.startOf(attempt)).then((isOurs) => {
-      if (isOurs && hold.phase !== "gone") return run(attempt, settler);
+      if (isOurs && hold.phase !== "gone") return begin(attempt, settler);
       capacity.shift(hold, "gone");
       letGo(hold);
       over(attempt, { kind: "fenced", durationMs: 0 });
     });
   };
 
-  const run = (attempt: Attempt, settler: Settler) => {
-    const effects: (() => unknown)[] = [];
+  const begin = (attempt: Attempt, settler: Settler) => {
+    const effects: Effect[] = [];
     const told = makeRunContext(attempt, {
       clock,
       note: settler.note,
@@ -108,11 +107,20 @@ export function createLauncher(parts: LauncherParts): Launcher {
     attempt.hold.abort = told.abort;
     deadlines.add(attempt);
     parts.onDeadline(attempt.deadlineAt);
+    const { record, input, meta, carrier, hold } = attempt;
+    const { run } = hold.delivery.entry;
+    const { context } = told;
     let result: unknown;
     try {
-      const { run, meta } = { run: attempt.hold.delivery.entry.run, meta: attempt.meta };
-      const here = { run, root: meta.root ?? run, carrier: attempt.carrier };
-      result = currentRun.run(here, invoke, attempt, told.context, effects);
+      const call = {
+        record,
+        input,
+        scope: parts.scope,
+        context,
+        effects,
+        keep: (given: unknown) => keep(attempt, given),
+      };
+      result = currentRun.run({ run, root: meta.root ?? run, carrier }, invoke, call);
     } catch (error) {
       return finish(attempt, failure(attempt, error));
     }
@@ -123,22 +131,15 @@ export function createLauncher(parts: LauncherParts): Launcher {
     );
   };
 
-  const invoke = (attempt: Attempt, context: RunContext, effects: readonly (() => unknown)[]) => {
-    const { record, input } = attempt;
-    const done = withDeps(record.deps, { scope: parts.scope, run: context }, (values) =>
-      handle(attempt, record.run?.(input, values, context)),
-    );
-    return after(done, (value) => (effects.length === 0 ? value : applyEffects(attempt, effects)));
-  };
   /** The result is written as JSON while its providers can still roll back. */
-  const handle = (attempt: Attempt, given: unknown): unknown => {
-    if (!isPromise(given)) return keep(attempt, given);
+  const keep = (attempt: Attempt, given: unknown): unknown => {
+    if (!isPromise(given)) return write(attempt, given);
     return new Promise((resolve, reject) => {
       attempt.abandon = reject;
-      given.then((value) => resolve(keep(attempt, value))).catch(reject);
+      given.then((value) => resolve(write(attempt, value))).catch(reject);
     });
   };
-  const keep = (attempt: Attempt, value: unknown): unknown => {
+  const write = (attempt: Attempt, value: unknown): unknown => {
     if (value === undefined && attempt.record.output === undefined) return undefined;
     const note = (encoded: { readonly json: string }) => {
       attempt.resultJson = encoded.json;
@@ -155,18 +156,6 @@ export function createLauncher(parts: LauncherParts): Launcher {
       return refuse(error);
     }
   };
-  const applyEffects = async (attempt: Attempt, effects: readonly (() => unknown)[]) => {
-    for (const effect of effects) {
-      try {
-        await effect();
-      } catch (error) {
-        // All is committed by now: failing the attempt would do it a second time.
-        const facts = { task: attempt.record.name, run: attempt.hold.delivery.entry.run };
-        parts.announce({ kind: "problem", what: "what was to run on commit has failed", error, facts });
-      }
-    }
-  };
-
   const finish = (attempt: Attempt, outcome: Outcome) => {
     if (attempt.isOver) return;
     const durationMs = Math.round((clock.elapsed() - attempt.startedAt) * 10) / 10;
