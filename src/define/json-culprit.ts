@@ -12,8 +12,8 @@ interface Search {
   readonly deepest: number;
   /** Counts down by at least the bytes that a value takes; below zero, the search is given up. */
   readonly budget: { left: number };
-  /** Paths of the objects that hold this one. */
-  readonly holders?: ReadonlyMap<object, string>;
+  /** Paths of the objects that hold this one; one map for the whole search. */
+  readonly holders?: Map<object, string>;
 }
 
 /** The first thing in a value that does not survive JSON. Thorough and slow: for when it is known, or suspected, that there is one. */
@@ -55,12 +55,13 @@ function culpritInObject(value: object, search: Search): Culprit | undefined {
   if (holders.size >= deepest) return { path, problem: `${path} is deeper than ${deepest} levels` };
   const lost = Array.isArray(value) ? undefined : lostObject(value);
   if (lost !== undefined) return { path, problem: `${path} is ${lost}` };
-  const inside = { ...search, holders: new Map(holders).set(value, path) };
-  const keys = Array.isArray(value) ? value.keys() : Object.keys(value);
-  for (const key of keys) {
+  holders.set(value, path);
+  const inside = { ...search, holders };
+  for (const key of Array.isArray(value) ? value.keys() : Object.keys(value)) {
     const culprit = culpritInMember(value as Record<string, unknown>, key, inside);
     if (culprit !== undefined) return culprit;
   }
+  holders.delete(value);
   return undefined;
 }
 

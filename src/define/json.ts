@@ -8,6 +8,9 @@ export interface Place {
   readonly owner: string;
 }
 
+// So far beyond the limit, a value is not even written: what unfolds without end has to stop somewhere.
+const GIVE_UP = 8;
+
 /** Deeper than this, a value is taken for a mistake; a cycle is deeper than anything. */
 export const DEEPEST = 100;
 
@@ -55,7 +58,7 @@ function stringify(value: unknown, { name, owner }: Place): string {
 
 /** The thorough look, when the quick one has doubts. Throws for what it finds; returns when all is well after all. */
 function inspect(value: unknown, { name, owner }: Place, maxBytes: number): void {
-  const budget = { left: maxBytes };
+  const budget = { left: maxBytes * GIVE_UP };
   const culprit = search(value, name, budget);
   if (culprit !== undefined) throw notJson(culprit.problem, { path: culprit.path, owner }, culprit.cause);
   if (budget.left < 0) throw tooLarge(whatOf({ name, owner }), { maxBytes });
@@ -71,7 +74,7 @@ function search(value: unknown, path: string, budget: { left: number }): Culprit
 
 function isEvidentlyFine(value: unknown, maxBytes: number): boolean {
   try {
-    return isFine(value, 0, { left: maxBytes });
+    return isFine(value, 0, { left: maxBytes * GIVE_UP });
   } catch {
     return false; // a getter has thrown: the thorough look names it
   }

@@ -49,9 +49,14 @@ export function tooLarge(
   what: string,
   size: { readonly bytes?: number | undefined; readonly maxBytes: number },
 ): TasktrailError {
+  const { bytes, maxBytes } = size;
+  const much =
+    bytes === undefined
+      ? `far more than the ${maxBytes} bytes of JSON that may travel`
+      : `${bytes} bytes of JSON, and at most ${maxBytes} may travel`;
   return new TasktrailError(
     "too_large",
-    `The ${what} takes ${size.bytes ?? "far too many"} bytes of JSON, and at most ${size.maxBytes} may travel. Store it and pass a reference, or raise the broker's maxPayloadBytes.`,
+    `The ${what} takes ${much}. Store it and pass a reference, or raise the broker's maxPayloadBytes.`,
     { details: size },
   );
 }
