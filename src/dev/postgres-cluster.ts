@@ -24,7 +24,8 @@ export async function createCluster(
   const draft = `${cluster}.new`;
   const options = { cwd: "/", env: cleanEnvironment(), ...runAs.ids };
   try {
-    const template = await fillOnce(join(reachableCache(runAs), `postgres-template-${binaries.version}`), (folder) =>
+    const name = ["postgres-template", binaries.version, runAs.name].filter(Boolean).join("-");
+    const template = await fillOnce(join(reachableCache(runAs), name), (folder) =>
       initialize(folder, binaries.bin, runAs, options),
     );
     rmSync(draft, { recursive: true, force: true });
