@@ -18,7 +18,7 @@ export function placeOfCaller(): string {
 export function placeIn(stack: string, own: string): string {
   const ownPath = own.replace(/^file:\/\//, "");
   for (const line of stack.split("\n")) {
-    const found = /(?:at |\()((?:file:\/\/|[A-Za-z]:[\\/]|\/)[^()]*?):(\d+):\d+\)?$/.exec(line.trimEnd());
+    const found = /(?:at (?:async )?|\()((?:file:\/\/|[A-Za-z]:[\\/]|\/)[^()]*?):(\d+):\d+\)?$/.exec(line.trimEnd());
     const [, file, number] = found ?? [];
     if (file === undefined || file.startsWith(own) || file.startsWith(ownPath)) continue;
     return `${file.replace(/^file:\/\//, "")}:${number}`;

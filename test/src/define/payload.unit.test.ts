@@ -8,8 +8,8 @@ import * as mini from "zod/mini";
 import * as zod3 from "zod/v3";
 import { decodeInput, decodeResult, encodeEvent, encodeInput, encodeResult } from "../../../src/define/payload.ts";
 import { type Schema, unchecked } from "../../../src/define/schema.ts";
-import { topic } from "../../../src/define/topic.ts";
 import type { TopicRecord } from "../../../src/define/topic.ts";
+import { topic } from "../../../src/define/topic.ts";
 import { isTasktrailError } from "../../../src/errors.ts";
 
 const LIMIT = 262_144;
