@@ -83,3 +83,8 @@ export function laneKeys(namespace: string, queue: string): LaneKeys {
 export function queuesKey(namespace: string): string {
   return `{${namespace}}:queues`;
 }
+
+/** stream, bounded: the domain events of a topic, one CloudEvents JSON an entry. */
+export function topicKey(namespace: string, topic: string): string {
+  return `{${namespace}}:topic:${topic}`;
+}
