@@ -6,11 +6,12 @@ import type { Overrides, TaskRecord } from "../define/task.ts";
 import { isPromise } from "../define/travelling.ts";
 import { BROKER_LEAF } from "../di/leaves.ts";
 import { overridesOf } from "../di/overrides.ts";
+import { override } from "../di/provider.ts";
 import { openWorkerScope, type WorkerScope } from "../di/worker-scope.ts";
 import type { Engine } from "../engine.ts";
 import { noHandler } from "../errors.ts";
 import type { Slot } from "../run.ts";
-import { WORKER_INFO_LEAF, type WorkerInfo } from "../stock/worker-info.ts";
+import { getWorkerInfo, type WorkerInfo } from "../stock/worker-info.ts";
 import { makeInlineContext } from "./inline-context.ts";
 import { invoke } from "./invoke.ts";
 
@@ -73,8 +74,8 @@ function openScope(
 ): WorkerScope {
   const info: WorkerInfo = { worker: "call", concurrency: 1, maxTimeoutMs: timeoutMs };
   return openWorkerScope({
-    leaves: { [BROKER_LEAF]: engine.broker, [WORKER_INFO_LEAF]: info },
-    overrides: overridesOf(record, overrides),
+    leaves: { [BROKER_LEAF]: engine.broker },
+    overrides: [override(getWorkerInfo, info), ...overridesOf(record, overrides)],
     report: (what, error) => engine.announce({ kind: "problem", what, error, facts: { task: record.name } }),
   });
 }

@@ -1,0 +1,128 @@
+// tasktrail/deps: the stock providers. slonik, pino and ioredis are loaded by their first use, never by importing this.
+import type { Redis } from "ioredis";
+import type { Logger as PinoLogger } from "pino";
+import type { DatabasePool, DatabaseTransactionConnection } from "slonik";
+import type { EventPublisher } from "./define/topic.ts";
+import { getBroker, getRun } from "./di/leaves.ts";
+import { type Provider, provider } from "./di/provider.ts";
+import { engineOf } from "./engine.ts";
+import { invalidOption } from "./errors.ts";
+import { createEventPublisher } from "./stock/event-publisher.ts";
+import { openLazySession, type Transactions } from "./stock/lazy-session.ts";
+import { timeoutOf } from "./stock/timeouts.ts";
+import { openUserRedis } from "./stock/user-redis.ts";
+import { getWorkerInfo } from "./stock/worker-info.ts";
+
+// Interfaces of our own, so that declaration files made from a user's tasks name this module and not slonik, ioredis or pino.
+/** A slonik pool. */
+export interface DbPool extends DatabasePool {}
+/** A slonik transaction. */
+export interface DbSession extends DatabaseTransactionConnection {}
+/** pino, bound to run, task, attempt, queue, worker and trace id. */
+export interface Logger extends PinoLogger {}
+/** An ioredis client. */
+export interface RedisClient extends Redis {}
+
+/** A statement may take a little longer than its task, so that it is the task's own timeout that people read of. */
+const TIMEOUT_MARGIN_MS = 5_000;
+
+/**
+ * The worker's pool: as many sessions as it runs handlers at once. Each statement commits by itself. Opened by the first
+ * run that needs it; closed when the worker stops, unless the pool is one of yours.
+ */
+export const getPool: Provider<DbPool, "worker"> = provider({
+  scope: "worker",
+  deps: { broker: getBroker, worker: getWorkerInfo },
+  async provide({ broker, worker }, use) {
+    const { database } = engineOf(broker);
+    if (database === undefined) {
+      throw invalidOption(
+        "database",
+        'getPool and getDbSession need Postgres: set DATABASE_URL, or pass createBroker({ database: "postgres://…" })',
+      );
+    }
+    const { poolFrom } = await import("../sql/pool.ts");
+    const limitMs = worker.maxTimeoutMs + TIMEOUT_MARGIN_MS;
+    const { pool, isOurs } = await poolFrom(database, {
+      size: worker.concurrency,
+      statementTimeoutMs: limitMs,
+      idleInTransactionTimeoutMs: limitMs,
+    });
+    try {
+      return await use(pool as DbPool);
+    } finally {
+      if (isOurs) await pool.end();
+    }
+  },
+});
+
+/**
+ * A transaction, begun by its first statement; commits when the handler returns, rolls back when it throws. slonik's own
+ * re-run of transactions is off: the task's retry is the retry. Statements, and waits between them, are limited to the task's timeout.
+ */
+export const getDbSession: Provider<DbSession, "run"> = provider({
+  deps: { pool: getPool, broker: getBroker, worker: getWorkerInfo, run: getRun },
+  async provide({ pool, broker, worker, run }, use) {
+    const timeoutMs = timeoutOf(engineOf(broker), run.task);
+    const isShorter = timeoutMs < worker.maxTimeoutMs;
+    const lazy = openLazySession(await transactionsOf(pool, isShorter ? timeoutMs + TIMEOUT_MARGIN_MS : undefined));
+    try {
+      const used = await use(lazy.session as DbSession);
+      await lazy.commit();
+      return used;
+    } catch (error) {
+      await lazy.rollback(error);
+      throw error;
+    }
+  },
+});
+
+async function transactionsOf(pool: DbPool, limitMs: number | undefined): Promise<Transactions> {
+  const [{ transactionOnce }, { statement }] = await Promise.all([
+    import("../sql/pool.ts"),
+    import("../sql/statement.ts"),
+  ]);
+  return {
+    begin: (work) =>
+      transactionOnce(pool, async (transaction) => {
+        if (limitMs !== undefined) {
+          const limits =
+            "select set_config('statement_timeout', $1, true), set_config('idle_in_transaction_session_timeout', $1, true)";
+          await transaction.query(statement(limits, [`${limitMs}`]));
+        }
+        await work(transaction);
+      }),
+    probe: (transaction) => transaction.query(statement("select 1", [])),
+  };
+}
+
+/** A logger whose every line carries the run: id, task, attempt, queue, worker, and trace id when there is one. A child of the broker's logger. */
+export const getLogger: Provider<Logger, "run"> = provider({
+  deps: { broker: getBroker, worker: getWorkerInfo, run: getRun },
+  async provide({ broker, worker, run }, use) {
+    const bindings = { ...run.bindings, queue: run.queue, worker: worker.worker };
+    return use(engineOf(broker).logger.child(bindings) as Logger);
+  },
+});
+
+/** The worker's command connection, with what ioredis does by default; for blocking commands take `redis.duplicate()`. */
+export const getRedis: Provider<RedisClient, "worker"> = provider({
+  scope: "worker",
+  deps: { broker: getBroker },
+  async provide({ broker }, use) {
+    const { client, close } = await openUserRedis(engineOf(broker));
+    try {
+      return await use(client as RedisClient);
+    } finally {
+      await close();
+    }
+  },
+});
+
+/** Publishes after the run's providers have committed, and not at all when they roll back. An attempt whose events cannot be published fails. */
+export const getEventPublisher: Provider<EventPublisher, "run"> = provider({
+  deps: { broker: getBroker, redis: getRedis, run: getRun },
+  async provide({ broker, redis, run }, use) {
+    return use(createEventPublisher(engineOf(broker), redis, run));
+  },
+});
