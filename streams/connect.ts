@@ -40,7 +40,21 @@ export async function openRedis(
       maxRetriesPerRequest: null,
     });
   client.on("error", onError);
+  watchHandshake(client);
   return client;
+}
+
+/** How long a connection may take from being open to being ready, in ms. */
+const HANDSHAKE_MS = 5_000;
+
+/** The driver waits without end for the answers of its first commands. A link that falls silent just then is closed, so that it tries anew. */
+function watchHandshake(client: Redis): void {
+  let timer: NodeJS.Timeout | undefined;
+  client.on("connect", () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => client.disconnect(true), HANDSHAKE_MS).unref();
+  });
+  for (const over of ["ready", "close", "end"]) client.on(over, () => clearTimeout(timer));
 }
 
 /** The options of a connection of ours: plain values, so that they can be handed to a thread. */
