@@ -11,6 +11,10 @@ const silence = new Error("no answer");
 
 const redis = new Redis(url, options);
 redis.on("error", () => {}); // beats that fail are tried again, and the worker notices their absence
+let openedAt = 0n;
+redis.on("connect", () => {
+  openedAt = process.hrtime.bigint();
+});
 let isStopping = false;
 let wake = () => {};
 
@@ -37,7 +41,11 @@ function mayBeat() {
 
 async function beatAll() {
   if (redis.status === "wait" || redis.status === "end") redis.connect().catch(() => {});
-  if (redis.status !== "ready") return false;
+  if (redis.status !== "ready") {
+    const isMute = redis.status === "connect" && Number(process.hrtime.bigint() - openedAt) / 1e6 > answerMs;
+    if (isMute) redis.disconnect(true); // the link fell silent in its handshake
+    return false;
+  }
   const answers = await Promise.all(calls.map(beat));
   return answers.every(Boolean);
 }
