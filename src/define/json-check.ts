@@ -1,3 +1,4 @@
+// biome-ignore lint/suspicious/noConfusingVoidType: what a handler without a result returns
 type Scalar = string | number | boolean | null | undefined | void;
 
 /**

@@ -1,7 +1,7 @@
 import { invalidOption, type TasktrailError } from "../errors.ts";
 import { fromJson, type Place, toJson } from "./json.ts";
 import { pathTo } from "./json-culprit.ts";
-import { invalidInput, invalidResult, type Issue } from "./payload-errors.ts";
+import { type Issue, invalidInput, invalidResult } from "./payload-errors.ts";
 import type { Schema, SchemaIssue, SchemaResult } from "./schema.ts";
 import type { TaskRecord } from "./task.ts";
 import type { TopicRecord } from "./topic.ts";

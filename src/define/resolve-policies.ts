@@ -1,6 +1,6 @@
+import type { EntryRetry } from "../../streams/entry.ts";
 import { DEFAULTS } from "../defaults.ts";
 import { invalidOption } from "../errors.ts";
-import type { EntryRetry } from "../../streams/entry.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import { checkKeys, checkObject, oneOf, shown, wholeNumber } from "./options.ts";
 import type { Policies, ResolvedPolicies, ResolvedRetry, RetryPolicy } from "./policy.ts";

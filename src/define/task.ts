@@ -1,7 +1,7 @@
 import type { Deps, Override, Values } from "../di/provider.ts";
 import { invalidOption } from "../errors.ts";
 import type { RunContext, RunHandle, Slot } from "../run.ts";
-import type { DispatchOptions, Dispatcher, InputArgs, TaskRef } from "./dispatch.ts";
+import type { Dispatcher, DispatchOptions, InputArgs, TaskRef } from "./dispatch.ts";
 import type { Policies } from "./policy.ts";
 import type { OutputOf, Schema } from "./schema.ts";
 

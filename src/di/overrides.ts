@@ -1,5 +1,5 @@
-import { invalidOption } from "../errors.ts";
 import { didYouMean } from "../define/spelling.ts";
+import { invalidOption } from "../errors.ts";
 import type { Deps, Override } from "./provider.ts";
 
 /** Overrides as `call` takes them, by name or by provider, all by provider. Throws InvalidOption for a name that the task does not use. */

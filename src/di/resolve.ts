@@ -1,7 +1,7 @@
 import type { RunContext } from "../run.ts";
 import type { Step } from "./graph.ts";
 import { RUN_LEAF } from "./leaves.ts";
-import { neverUsed, noLeaf, USED, usedTwice, boxOf } from "./life.ts";
+import { boxOf, neverUsed, noLeaf, USED, usedTwice } from "./life.ts";
 import type { Deps, ProviderRecord } from "./provider.ts";
 import type { WorkerScope } from "./worker-scope.ts";
 

@@ -1,5 +1,5 @@
 import { providerMisused } from "../errors.ts";
-import { type Plan, planOf, type Step } from "./graph.ts";
+import { type Plan, planOf } from "./graph.ts";
 import { begin, type Life, type Values } from "./life.ts";
 import type { Deps, Override, ProviderRecord } from "./provider.ts";
 

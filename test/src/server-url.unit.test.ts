@@ -13,6 +13,9 @@ function problemOf(text: unknown, server: "redis" | "postgres" = "redis"): strin
   return "";
 }
 
+/** A shell's placeholder. */
+const hole = (name: string) => `$\{${name}}`;
+
 test("URLs that people use are taken", () => {
   const right = [
     "redis://localhost",
@@ -52,7 +55,12 @@ test("what is wrong with a URL is said", () => {
 });
 
 test("a placeholder that nothing was put in for is named", () => {
-  for (const text of ["redis://${REDIS_HOST}:6379", "${REDIS_URL}", "redis://$(host)", "redis://{{ host }}"]) {
+  for (const text of [
+    `redis://${hole("REDIS_HOST")}:6379`,
+    hole("REDIS_URL"),
+    "redis://$(host)",
+    "redis://{{ host }}",
+  ]) {
     assert.match(problemOf(text), /was not substituted/, text);
   }
 });
@@ -61,7 +69,7 @@ test("no message shows a password", () => {
   const urls = [
     "redis://user:hunter2@localhost:99999",
     "http://user:hunter2@localhost",
-    "redis://:hunter2@${HOST}:6379",
+    `redis://:hunter2@${hole("HOST")}:6379`,
     "user:hunter2@localhost:6379",
     "redis://user:hunter2@two@localhost:0",
     "redis://localhost:0?password=hunter2",

@@ -43,7 +43,11 @@ test("a function says each wait, and the cap cuts it", () => {
 
 test("a function sees the error", () => {
   const seen: unknown[] = [];
-  nextDelay({ ...policy, backoff: (...args) => (seen.push(args), "1s") }, 2, boom, half);
+  const backoff: ResolvedRetry["backoff"] = (...args) => {
+    seen.push(args);
+    return "1s";
+  };
+  nextDelay({ ...policy, backoff }, 2, boom, half);
   assert.deepEqual(seen, [[2, boom]]);
 });
 

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { z } from "zod";
 import { type CronTask, cron, makeCronTask } from "../../../src/define/cron.ts";
 import { declareTask } from "../../../src/define/declare.ts";
-import { type DispatchPort, makeTask, makeTaskRef, type TaskRecord } from "../../../src/define/task.ts";
+import { type DispatchPort, makeTask, makeTaskRef, type Task, type TaskRecord } from "../../../src/define/task.ts";
 import type { RunHandle } from "../../../src/run.ts";
 
 /** An engine that only writes down what it is asked for. */
@@ -29,9 +29,12 @@ function portOf(calls: unknown[][]): DispatchPort {
 const withInput = declareTask({ name: "in", input: z.object({ id: z.string() }), run() {} });
 const without = declareTask({ name: "none", run() {} });
 
+const taskOf = (calls: unknown[][]): Task<{ id: string }, unknown, { db: string }> =>
+  makeTask(withInput, portOf(calls));
+
 test("a task object asks the engine, and is none itself", async () => {
   const calls: unknown[][] = [];
-  const task = makeTask(withInput, portOf(calls));
+  const task = taskOf(calls);
   assert.equal(task.name, "in");
   assert.equal((await task.kiq({ id: "a" })).id, "r0");
   assert.deepEqual(
@@ -52,8 +55,9 @@ test("a task object asks the engine, and is none itself", async () => {
 test("a call takes the input first where there is one, and overrides first where there is none", async () => {
   const calls: unknown[][] = [];
   const overrides = { db: "fake" };
-  await makeTask(withInput, portOf(calls)).call({ id: "a" }, overrides);
-  await makeTask(without, portOf(calls)).call(overrides);
+  await taskOf(calls).call({ id: "a" }, overrides);
+  const bare: Task<undefined, unknown, { db: string }> = makeTask(without, portOf(calls));
+  await bare.call(overrides);
   assert.deepEqual(calls, [
     ["call", "in", { id: "a" }, undefined, overrides],
     ["call", "none", undefined, undefined, overrides],
@@ -61,7 +65,7 @@ test("a call takes the input first where there is one, and overrides first where
 });
 
 test("one key for many inputs is refused, since all would be one run", async () => {
-  const task = makeTask(withInput, portOf([]));
+  const task = taskOf([]);
   await assert.rejects(
     task.with({ key: "k" }).kiqMany([{ id: "a" }]),
     /one key would fold all of kiqMany into one run/,
@@ -80,7 +84,7 @@ test("what a bound contract gives can be dispatched and not called", () => {
 });
 
 test("methods of a task need no this", async () => {
-  const { kiq, with: given, call } = makeTask(withInput, portOf([]));
+  const { kiq, with: given, call } = taskOf([]);
   assert.equal((await kiq({ id: "a" })).id, "r0");
   assert.equal((await given({}).kiq({ id: "a" })).id, "r0");
   assert.equal(await call({ id: "a" }), "called");

@@ -133,7 +133,7 @@ test("a second use runs nothing, and fails the attempt even when the provider hi
     return used;
   });
   await assert.rejects(
-    async () => inRun({ repeats }, (values) => (calls++, values.repeats)),
+    async () => inRun({ repeats }, () => calls++),
     (error: Error) => {
       assert.ok(isTasktrailError(error, "provider_misused"));
       return /called use\(\) twice.*retryLimit 0/.test(error.message);
@@ -211,6 +211,7 @@ test("an override stands in wherever the provider is needed, and nothing of it i
 });
 
 test("a value that can be awaited is handed on as it is", async () => {
+  // biome-ignore lint/suspicious/noThenProperty: that is the case
   const query = { then: () => assert.fail("awaited") };
   const lazy = provider({ scope: "worker", provide: (_, use) => use(query) });
   const bare = provider({ provide: (_, use) => use(query) });
