@@ -36,7 +36,7 @@ export function holdDevData(folder: string): Ownership {
 
 /** Removes all of the data, wherever it lies. The caller holds the folder. */
 export function removeDevData(folder: string): void {
-  for (const part of ["redis", "postgres"]) rmSync(join(folder, part), { recursive: true, force: true });
+  for (const part of ["redis", "postgres", "shop"]) rmSync(join(folder, part), { recursive: true, force: true });
   rmSync(elsewhere(folder), { recursive: true, force: true });
 }
 

@@ -1,5 +1,8 @@
-// `npm start [-- --for 20s]`: a private Redis and a private Postgres, until Ctrl-C or for so long.
+// `npm start [-- --for 20s]`: the example application on a private Redis and a private Postgres, until Ctrl-C or for so long.
+import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { devDataFolder } from "./dev-data.ts";
+import { tellEndpoints } from "./endpoints.ts";
 import { DevError } from "./errors.ts";
 import { program, stopSignal } from "./program.ts";
 import { openDevServers, redact, type Servers } from "./servers.ts";
@@ -7,32 +10,59 @@ import { openDevServers, redact, type Servers } from "./servers.ts";
 await program(async () => {
   const { values } = parseArgs({ options: { for: { type: "string" } } });
   const forMs = values.for === undefined ? undefined : milliseconds(values.for);
-  const signal = stopSignal();
+  const asked = stopSignal();
+  const loading = import("../../test/examples/shop/demo.ts"); // while the servers start
+  loading.catch(() => {});
   await using servers = await openDevServers((line) => console.error(`set-up: ${line}`));
-  greet(servers);
-  await stopped(signal, forMs);
-  console.log("stopping");
+  const folder = devDataFolder();
+  using _told = tellEndpoints(folder, { redis: servers.redis.url, postgres: servers.postgres.url });
+  const shop = join(folder, "shop");
+  const { runDemo } = await loading;
+  greet(servers, shop);
+  await using stop = stopAfter(forMs, asked);
+  await runDemo(
+    { redisUrl: servers.redis.url, databaseUrl: servers.postgres.url, folder: shop, print: console.log },
+    stop.signal,
+  );
   return 0;
 });
 
-function greet({ redis, postgres }: Servers): void {
-  console.log(`Redis     ${redis.isOurs ? redis.url : `${redact(redis.url)} (REDIS_URL)`}`);
-  console.log(`Postgres  ${postgres.isOurs ? postgres.url : `${redact(postgres.url)} (DATABASE_URL)`}`);
-  console.log("Ctrl-C stops them. Their data stays; `npm run reset` removes it.");
+function greet({ redis, postgres }: Servers, shop: string): void {
+  console.log(`
+Tasktrail: a small shop at work, with a worker, a scheduler and a projector in this process.
+
+  Redis     ${redis.isOurs ? redis.url : `${redact(redis.url)} (REDIS_URL)`}
+  Postgres  ${postgres.isOurs ? postgres.url : `${redact(postgres.url)} (DATABASE_URL)`}
+  mail      ${join(shop, "mail")}
+  inbox     ${join(shop, "inbox")}   (drop a CSV file with the columns sku,title,price_cents,stock)
+  traces    ${traces()}
+
+Ctrl-C stops it; its data stays, and \`npm run reset\` removes it. In another terminal, type next:
+
+  npm run tasktrail -- crons history sync_external_data
+  npm run tasktrail -- trigger sync_external_data
+  npm run tasktrail -- runs
+  npm run tasktrail -- --help
+`);
 }
 
-/** Resolves when the user asks to stop, or after so many milliseconds. */
-function stopped(signal: AbortSignal, forMs: number | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    // A timer in any case: a signal alone does not keep Node running.
-    const timer = forMs === undefined ? setInterval(() => {}, 60_000) : setTimeout(done, forMs);
-    function done() {
+function traces(): string {
+  const endpoint = process.env.OTEL_EXPORTER_OTLP_ENDPOINT;
+  return endpoint === undefined
+    ? "off; OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 npm start sends them to a Jaeger there"
+    : endpoint;
+}
+
+/** A signal that is aborted when the user asks to stop, or after so many milliseconds. Its timer keeps the process alive until then. */
+function stopAfter(forMs: number | undefined, asked: AbortSignal): AsyncDisposable & { readonly signal: AbortSignal } {
+  const over = new AbortController();
+  const timer = forMs === undefined ? setInterval(() => {}, 60_000) : setTimeout(() => over.abort("time is up"), forMs);
+  return {
+    signal: AbortSignal.any([asked, over.signal]),
+    async [Symbol.asyncDispose]() {
       clearTimeout(timer);
-      resolve();
-    }
-    if (signal.aborted) done();
-    signal.addEventListener("abort", done, { once: true });
-  });
+    },
+  };
 }
 
 function milliseconds(text: string): number {

@@ -1,6 +1,16 @@
 import type { Scenario } from "./scenario.ts";
 import { poison, strangeThrows } from "./scenarios/handlers.ts";
 import {
+  linksCut,
+  memoryFull,
+  redisKilled,
+  redisStalled,
+  repliesLost,
+  scriptsFlushed,
+  sigtermWhileReading,
+  silentLink,
+} from "./scenarios/redis.ts";
+import {
   blockedLoop,
   frozen,
   secondSignal,
@@ -19,4 +29,12 @@ export const scenarios: readonly Scenario[] = [
   blockedLoop,
   poison,
   strangeThrows,
+  redisKilled,
+  linksCut,
+  repliesLost,
+  silentLink,
+  scriptsFlushed,
+  redisStalled,
+  memoryFull,
+  sigtermWhileReading,
 ];

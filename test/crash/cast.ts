@@ -56,7 +56,11 @@ function act(child: ChildProcess, deaths: Map<number, number>): Actor {
   const stir = () => {
     for (const look of [...waiting]) look();
   };
-  if (child.stdout !== null) createInterface(child.stdout).on("line", (line) => void (lines.push(line), stir()));
+  const hear = (line: string) => {
+    lines.push(line);
+    stir();
+  };
+  if (child.stdout !== null) createInterface(child.stdout).on("line", hear);
   if (child.stderr !== null) createInterface(child.stderr).on("line", (line) => void errors.push(line));
   void ended.then(stir);
   const isAlive = () => child.exitCode === null && child.signalCode === null;

@@ -14,7 +14,9 @@ const { values } = parseArgs({
   },
 });
 const chosen =
-  values.scenario === undefined ? scenarios : scenarios.filter((scenario) => scenario.name === values.scenario);
+  values.scenario === undefined
+    ? scenarios
+    : scenarios.filter((scenario) => values.scenario?.split(",").includes(scenario.name));
 if (chosen.length === 0) {
   console.error(
     `there is no scenario "${values.scenario}"; there are: ${scenarios.map((scenario) => scenario.name).join(", ")}`,

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 
 /** A link that can be made to fail. */
-export interface Proxy extends AsyncDisposable {
+export interface FaultyLink extends AsyncDisposable {
   readonly port: number;
   /** The same URL, by way of this proxy. */
   through(url: string): string;
@@ -27,7 +27,7 @@ interface Pair {
 }
 
 /** Opens a proxy on a free loopback port to a loopback port. */
-export async function openProxy(targetPort: number): Promise<Proxy> {
+export async function openProxy(targetPort: number): Promise<FaultyLink> {
   const pairs = new Set<Pair>();
   let mode: Mode = "pass";
   let repliesToLose = 0;

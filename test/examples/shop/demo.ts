@@ -22,7 +22,6 @@ export interface DemoOptions {
   readonly databaseUrl: string;
   /** Where mail is kept and CSV files are dropped. */
   readonly folder: string;
-  readonly namespace: string;
   readonly print: (line: string) => void;
 }
 
@@ -39,7 +38,8 @@ export async function runDemo(options: DemoOptions, signal: AbortSignal): Promis
     SHOP_SMTP_URL: mail.url,
     SHOP_CATALOG_URL: supplier.url,
   });
-  process.env["LOG_LEVEL"] ??= "warn";
+  process.env.LOG_LEVEL ??= "warn";
+  const namespace = process.env.TASKTRAIL_NAMESPACE || "tasktrail";
   const pool = await createPool(options.databaseUrl, { maximumPoolSize: 3 });
   const inbox = join(options.folder, "inbox");
   await mkdir(inbox, { recursive: true });
@@ -52,9 +52,8 @@ export async function runDemo(options: DemoOptions, signal: AbortSignal): Promis
   ];
   const ended = new AbortController();
   const follower = new Redis(options.redisUrl, { protocol: 2 });
-  const from =
-    (await follower.xrevrange(laneKeys(options.namespace, "default").events, "+", "-", "COUNT", 1))[0]?.[0] ?? "0-0";
-  const story = narrate(follower, { namespace: options.namespace, queue: "default", from, print }, ended.signal);
+  const from = (await follower.xrevrange(laneKeys(namespace, "default").events, "+", "-", "COUNT", 1))[0]?.[0] ?? "0-0";
+  const story = narrate(follower, { namespace, queue: "default", from, print }, ended.signal);
   const work = Promise.all([
     ...roles.map((role) => role.run(signal)),
     watchInbox(inbox, signal),
