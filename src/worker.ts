@@ -6,7 +6,6 @@ import { type Beat, release } from "../streams/leases.ts";
 import { redisSource, type WorkerSettings, workerSettings } from "./config.ts";
 import type { Broker } from "./define/broker.ts";
 import { createRegistry } from "./define/registry.ts";
-import { resolvePolicies } from "./define/resolve-policies.ts";
 import type { Role, WorkerOptions } from "./define/role.ts";
 import { type Connections, openConnections } from "./deliver/connections.ts";
 import { consume } from "./deliver/consume.ts";
@@ -19,11 +18,13 @@ import { reclaim } from "./deliver/reclaim.ts";
 import { createTaking, type Taking } from "./deliver/taking.ts";
 import { openWorkLane, type WorkLane } from "./deliver/work-lane.ts";
 import { BROKER_LEAF } from "./di/leaves.ts";
+import { override } from "./di/provider.ts";
 import { openWorkerScope, type WorkerScope } from "./di/worker-scope.ts";
 import { type Engine, engineOf } from "./engine.ts";
 import { noTasks } from "./errors.ts";
 import { createExecution, type Execution } from "./execute/execution.ts";
-import { WORKER_INFO_LEAF, type WorkerInfo } from "./stock/worker-info.ts";
+import { longestTimeout } from "./stock/timeouts.ts";
+import { getWorkerInfo } from "./stock/worker-info.ts";
 
 /** What waits longer than this behind busy slots goes to workers that are free, in ms. */
 const HAND_BACK_MS = 1_000;
@@ -42,11 +43,10 @@ export function createWorker(broker: Broker, options: WorkerOptions = {}): Role 
   registry.assertUnique();
   const queues = settings.queues ?? engine.queues();
   const worker = newIncarnation();
-  const timeouts = runnable.map((record) => resolvePolicies(record, engine.options.defaults).timeoutMs);
-  const info: WorkerInfo = { worker, concurrency: settings.concurrency, maxTimeoutMs: Math.max(...timeouts) };
+  const info = { worker, concurrency: settings.concurrency, maxTimeoutMs: longestTimeout(engine) };
   const scope = openWorkerScope({
-    leaves: { [BROKER_LEAF]: engine.broker, [WORKER_INFO_LEAF]: info },
-    overrides: settings.overrides,
+    leaves: { [BROKER_LEAF]: engine.broker },
+    overrides: [override(getWorkerInfo, info), ...settings.overrides],
     report: (what, error) => engine.announce({ kind: "problem", what, error }),
   });
   for (const record of runnable) scope.plan(record.deps);
