@@ -10,6 +10,26 @@ export interface CommandEntry {
 /** Every command, in the order of the help. */
 export const COMMANDS: readonly CommandEntry[] = [
   {
+    name: "start",
+    summary: "Runs worker, scheduler and projector in one process.",
+    load: async () => (await import("./commands/start.ts")).start,
+  },
+  {
+    name: "worker",
+    summary: "Runs tasks.",
+    load: async () => (await import("./commands/worker.ts")).worker,
+  },
+  {
+    name: "scheduler",
+    summary: "Fires crons, each slot once however many schedulers run.",
+    load: async () => (await import("./commands/scheduler.ts")).scheduler,
+  },
+  {
+    name: "projector",
+    summary: "Keeps the archive and the tables in Postgres.",
+    load: async () => (await import("./commands/projector.ts")).projector,
+  },
+  {
     name: "migrate",
     summary: "Makes and updates the tables in Postgres.",
     load: async () => (await import("./commands/migrate.ts")).migrate,

@@ -28,7 +28,12 @@ export function printEvents(events: readonly ReadEvent[], terminal: Terminal, lo
   }
 }
 
-function eventLine(event: ToldEvent, { columns, style }: Terminal, look: EventLook): string {
+/** An event on one line, that fits. */
+export function eventLine(
+  event: ToldEvent,
+  { columns, style }: Pick<Terminal, "columns" | "style">,
+  look: EventLook,
+): string {
   const isNarrow = columns !== undefined && columns < NARROW;
   const taskColumns = isNarrow ? NARROW_TASK_COLUMNS : TASK_COLUMNS;
   const subject = clean(String(event.task ?? event.schedule ?? event.queue ?? ""));

@@ -14,6 +14,8 @@ export interface Terminal {
   readonly isInteractive: boolean;
   /** Width of the terminal, or COLUMNS; undefined when stdout goes to a file or a pipe: then nothing is cut. */
   readonly columns: number | undefined;
+  /** The same for stderr. */
+  readonly noteColumns: number | undefined;
   /** Writes a line of data. */
   line(text?: string): void;
   /** Writes one JSON document on one line (NDJSON). */
@@ -48,13 +50,14 @@ export function createTerminal({ stdout, stderr, env, cwd }: Surroundings): Term
     return (style: Style, text: string) => (isPlain ? text : styleText(style, text, { validateStream: false }));
   };
   const [style, noteStyle] = [painter(stdout), painter(stderr)];
-  const columns = Number(env.COLUMNS) > 0 ? Number(env.COLUMNS) : stdout.isTTY ? (stdout.columns ?? 80) : undefined;
+  const columns = columnsOf(stdout, env);
   const line = (text = "") => void stdout.write(`${text}\n`);
   return {
     env,
     cwd,
     isInteractive: stderr.isTTY === true,
     columns,
+    noteColumns: columnsOf(stderr, env),
     line,
     json: (value) => line(escaped(JSON.stringify(value))),
     table: (rows, shape) => {
@@ -64,6 +67,11 @@ export function createTerminal({ stdout, stderr, env, cwd }: Surroundings): Term
     style,
     noteStyle,
   };
+}
+
+function columnsOf(stream: Surroundings["stdout"], env: Environment): number | undefined {
+  if (Number(env.COLUMNS) > 0) return Number(env.COLUMNS);
+  return stream.isTTY === true ? (stream.columns ?? 80) : undefined;
 }
 
 function isColoured(stream: Surroundings["stdout"], env: Environment): boolean {

@@ -1,0 +1,39 @@
+import type { Command } from "commander";
+import { createProjector } from "../../projector.ts";
+import { createScheduler } from "../../scheduler.ts";
+import { createWorker } from "../../worker.ts";
+import { type Cli, example } from "../command.ts";
+import { type Application, loadApplication, requireTasks } from "../load.ts";
+import { addRoleOptions, addWorkerOptions, runWatched, type WorkerFlags, workerOptions } from "../role-options.ts";
+import { type RoleSet, runRoles } from "../run-roles.ts";
+
+/** `tasktrail start APP`: worker, scheduler and projector in one process. */
+export function start(command: Command, { terminal, outcome }: Cli): void {
+  addWorkerOptions(addRoleOptions(command)).action(
+    async (app: string, modules: readonly string[], flags: WorkerFlags) => {
+      if (flags.watch === true) {
+        outcome.exitCode = await runWatched();
+        return;
+      }
+      const application = await loadApplication({ app, modules, cwd: terminal.cwd });
+      requireTasks(application, "task");
+      await runRoles({ application, terminal, forMs: flags.for, make: () => makeAll(application, flags) });
+    },
+  );
+  example(command, "start ./tasks.ts", "start ./tasks.ts --watch --concurrency 20");
+}
+
+function makeAll({ broker, engine }: Application, flags: WorkerFlags): RoleSet {
+  const hasCrons = engine.records.some(({ cron }) => cron !== undefined);
+  const hasDatabase = engine.database !== undefined;
+  if (!hasDatabase) {
+    engine.logger.warn(
+      {},
+      "no Postgres is named, so there is no projector: no archive, no task_runs, no cron_job_runs. Set DATABASE_URL",
+    );
+  }
+  return {
+    makers: [createWorker(broker, workerOptions(flags)), ...(hasCrons ? [createScheduler(broker)] : [])],
+    projector: hasDatabase ? createProjector(broker) : undefined,
+  };
+}

@@ -1,0 +1,64 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { constants } from "node:os";
+import type { Command } from "commander";
+import type { Duration } from "../define/duration.ts";
+import type { WorkerOptions } from "../define/role.ts";
+import { durationOption, durationText, positiveCount, queuesOption } from "./options.ts";
+
+/** Options of every role. */
+export interface RoleOptions {
+  readonly for?: number;
+  readonly watch?: boolean;
+}
+
+/** Options of a worker. */
+export interface WorkerFlags extends RoleOptions {
+  readonly concurrency?: number;
+  readonly queues?: readonly string[];
+  readonly lease?: Duration;
+  readonly shutdownGrace?: Duration;
+}
+
+/** Adds APP, its further modules, and the options of every role. */
+export function addRoleOptions(command: Command): Command {
+  return command
+    .argument("<app>", "the module that exports the broker: path[#export]")
+    .argument("[modules...]", 'more modules that declare tasks; globs are allowed, as in "src/**/*.tasks.ts"')
+    .option("--for <duration>", "stops by itself after that long, as in 20s", durationOption)
+    .option("--watch", "starts again whenever a file that it has imported changes");
+}
+
+/** Adds the options of a worker. */
+export function addWorkerOptions(command: Command): Command {
+  return command
+    .option("-c, --concurrency <count>", "handlers at once (default: TASKTRAIL_CONCURRENCY, else 10)", positiveCount)
+    .option(
+      "-q, --queues <names>",
+      "queues, with commas (default: TASKTRAIL_QUEUES, else those of its tasks)",
+      queuesOption,
+    )
+    .option("--lease <duration>", "how long a silent worker keeps its runs (default: 30s)", durationText)
+    .option(
+      "--shutdown-grace <duration>",
+      "how long running handlers may take when it stops (default: 30s)",
+      durationText,
+    );
+}
+
+/** What the flags say to a worker. */
+export function workerOptions({ concurrency, queues, lease, shutdownGrace }: WorkerFlags): WorkerOptions {
+  return { concurrency, queues, lease, shutdownGrace };
+}
+
+/** Runs this very command, without `--watch`, under Node's own watch mode. Gives its exit code. */
+export async function runWatched(): Promise<number> {
+  const [script = "", ...args] = process.argv.slice(1);
+  const flags = [...process.execArgv, "--watch", "--watch-preserve-output"];
+  const child = spawn(process.execPath, [...flags, script, ...args.filter((arg) => arg !== "--watch")], {
+    stdio: "inherit",
+  });
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => child.kill(signal));
+  const [code, signal] = (await once(child, "exit")) as [number | null, NodeJS.Signals | null];
+  return signal === null ? (code ?? 1) : 128 + constants.signals[signal];
+}

@@ -1,0 +1,68 @@
+import { pause } from "../../streams/lane.ts";
+import type { Role } from "../define/role.ts";
+import { runRoles as runTogether } from "../roles.ts";
+import type { Application } from "./load.ts";
+import { logRoles } from "./role-log.ts";
+import { stopOnSignal } from "./signals.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** What a process is to be. */
+export interface RoleSet {
+  /** Worker and scheduler: what makes events. */
+  readonly makers: readonly Role[];
+  /** Stops after the others, so that what they recorded last is in the tables. */
+  readonly projector?: Role | undefined;
+}
+
+/** How roles are run. */
+export interface RolesGiven {
+  readonly application: Application;
+  readonly terminal: Terminal;
+  /** Stop by themselves after so long, in ms. */
+  readonly forMs?: number | undefined;
+  /** Makes the roles, once whatever they tell has somewhere to go. */
+  make(): RoleSet | Promise<RoleSet>;
+}
+
+/** How long the projector may go on reading once the others have stopped, in ms. */
+const LAST_EVENTS_MS = 500;
+
+/**
+ * Runs roles until a signal, or until one of them cannot go on: then the others are stopped too, and its error is thrown.
+ * The first signal stops them gracefully, a second one ends the process.
+ */
+export async function runRoles({ application, terminal, forMs, make }: RolesGiven): Promise<void> {
+  const telemetry = await import("../../otel/bootstrap.ts");
+  await using _traces = telemetry.isTelemetryAsked(terminal.env) ? await telemetry.startTelemetry() : undefined;
+  await using _broker = application.broker;
+  logRoles(application.engine, terminal);
+  const { makers, projector } = await make();
+  const signal = stopOnSignal(forMs);
+  const failing = new AbortController();
+  const until = AbortSignal.any([signal, failing.signal]);
+  const project = new AbortController();
+  const projecting = settled(projector?.run(project.signal), () => failing.abort());
+  const makersFailed = await settled(makers.length === 0 ? aborted(until) : runTogether(makers, until));
+  if (projector !== undefined && makers.length > 0) await pause(LAST_EVENTS_MS, failing.signal);
+  project.abort();
+  const failed = makersFailed ?? (await projecting);
+  if (failed !== undefined) throw failed.error;
+}
+
+/** What something ended with, when it was an error. */
+async function settled(work: Promise<void> | undefined, onFailure = () => {}): Promise<{ error: unknown } | undefined> {
+  try {
+    await work;
+    return undefined;
+  } catch (error) {
+    onFailure();
+    return { error };
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
