@@ -52,7 +52,7 @@ export function decodeArchived(archived: ArchivedEntry): (LedgerEvent | UnknownE
 }
 
 // An escaped NUL; an escaped surrogate, which may be half a pair; a number that may be beyond numeric. Looked at closely only when there.
-const SUSPECT = /\\u0000|\\u[dD][89a-fA-F]|\d[eE]\+?\d{3}/;
+const SUSPECT = /\\u0000|\\u[dD][89a-fA-F]|[:[,]\s*-?\d[\d.]*[eE]\+?\d{3}/;
 
 function canUnpack({ header, events }: LedgerEntry, decoded: readonly object[]): boolean {
   if (decoded.some((event) => (event as { type?: unknown }).type === "ledger.malformed")) return false;

@@ -72,7 +72,7 @@ export function shareOf(projection: AnyProjection, events: readonly LedgerEvent[
 /** What a share comes to. */
 export interface Folded {
   readonly projection: AnyProjection;
-  /** The rows that the batch has changed, with the last event of each. */
+  /** The rows that the batch has changed, each with the first event that did: where a refold would have to begin. */
   readonly rows: ReadonlyMap<string, { readonly row: AnyRow; readonly event: LedgerEvent }>;
   readonly refusals: readonly Refusal[];
 }
@@ -89,7 +89,7 @@ export function foldShare({ projection, steps, refusals }: Share, before: Readon
     const row = rows.get(key)?.row ?? before.get(key);
     try {
       const next = projection.fold(row, event);
-      if (next !== undefined && next !== row) rows.set(key, { row: next, event });
+      if (next !== undefined && next !== row) rows.set(key, { row: next, event: rows.get(key)?.event ?? event });
     } catch (error) {
       if (error instanceof HistoryViolation) throw error;
       refused.set(key, { projection: projection.name, key, event, error });

@@ -1,6 +1,6 @@
 import type { DatabasePool } from "slonik";
 import { ensurePartitions, PARTITION_MS } from "../sql/queries/partitions.ts";
-import type { ProjectorNotice } from "./lane.ts";
+import type { ProjectorNotice } from "./lane-deps.ts";
 
 const DAYS_AHEAD = 7;
 const DAYS_BACK = 400;

@@ -14,7 +14,7 @@ import { type LaneKeys, laneKeys } from "../streams/keys.ts";
 import { laneIncarnation } from "../streams/lane.ts";
 import { compareIds, decodeEntry, type LedgerEntry, readEntries, splitId } from "../streams/ledger.ts";
 import { decodeArchived, laneName } from "./archive.ts";
-import { LEDGER } from "./lane.ts";
+import { LEDGER } from "./lane-deps.ts";
 import { parsePosition, parsePositions } from "./positions.ts";
 import { idOf, type Redis } from "./read.ts";
 

@@ -4,7 +4,8 @@ import { type DatabaseSource, DatabaseUnreachable, poolFrom } from "../sql/pool.
 import { listQueues, pause } from "../streams/lane.ts";
 import { projections as shipped } from "./all.ts";
 import { createDays } from "./days.ts";
-import { backoffMs, type LaneState, type ProjectorNotice, projectLane } from "./lane.ts";
+import { backoffMs, projectLane } from "./lane.ts";
+import type { LaneState, ProjectorNotice } from "./lane-deps.ts";
 import { type AnyProjection, HistoryViolation } from "./projection.ts";
 import { answered, connected, type Redis } from "./read.ts";
 import { PROJECTOR_DEFAULTS, type ProjectorSettings } from "./settings.ts";

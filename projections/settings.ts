@@ -4,6 +4,8 @@ export interface ProjectorSettings {
   readonly batchEntries: number;
   /** Bytes of ledger in one transaction, about. */
   readonly batchBytes: number;
+  /** Rows kept in memory per table and lane: those of runs in flight need not be read again for each event. */
+  readonly cachedRows: number;
   /** How long archived entries stay in Redis. */
   readonly keepMs: number;
   /** How often a lane's tail is trimmed. */
@@ -28,6 +30,7 @@ export interface ProjectorSettings {
 export const PROJECTOR_DEFAULTS: ProjectorSettings = {
   batchEntries: 1_000,
   batchBytes: 4 * 1_024 * 1_024,
+  cachedRows: 20_000,
   keepMs: 24 * 60 * 60 * 1_000,
   trimEveryMs: 10_000,
   blockMs: 5_000,

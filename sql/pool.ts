@@ -86,18 +86,19 @@ const HINTS: Readonly<Record<string, string>> = {
   ENOTFOUND: "the host name is unknown. Check DATABASE_URL.",
   EAI_AGAIN: "the host name could not be looked up. Check DATABASE_URL and the network.",
   ETIMEDOUT: "no answer in time. Check the host, the port and the firewall.",
-  "28P01": "the password was refused. Check DATABASE_URL.",
-  "28000": "this user may not log in from here. Check DATABASE_URL and pg_hba.conf.",
-  "3D000": "there is no such database. Create it, or check DATABASE_URL.",
-  "53300": "the server has no connection left. Raise max_connections, or make the pools smaller.",
-  "57P03": "the server is starting or stopping. Try again in a moment.",
+  "28P01": "Check user and password in DATABASE_URL.",
+  "28000": "Check the user in DATABASE_URL, and pg_hba.conf on the server.",
+  "3D000": "Create it, or check DATABASE_URL.",
+  "53300": "Raise max_connections, or make the pools smaller.",
+  "57P03": "Try again in a moment.",
 };
 
 function reasonOf(cause: unknown): string {
   const errors = cause instanceof AggregateError ? cause.errors : [cause];
   for (const error of errors) {
-    const hint = HINTS[(error as { code?: string } | undefined)?.code ?? ""];
-    if (hint !== undefined) return hint;
+    const code = (error as { code?: string } | undefined)?.code ?? "";
+    const hint = HINTS[code];
+    if (hint !== undefined) return code.startsWith("E") ? hint : `${(error as Error).message}. ${hint}`;
   }
   const [first] = errors;
   const said = first instanceof Error ? first.message : String(first);

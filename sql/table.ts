@@ -71,7 +71,7 @@ export async function upsertRows<Row extends object>(
 ): Promise<number> {
   if (rows.length === 0) return 0;
   const properties = Object.keys(table.columns) as (keyof Row & string)[];
-  const arrays = properties.map((property) => columnValues(rows, property, table.columns[property]));
+  const arrays = properties.map((property) => arrayOf(rows, property, table.columns[property]));
   return changed(session, statement(table.upsertText, [...arrays, namespace]));
 }
 
@@ -92,9 +92,29 @@ export function columnOf(property: string): string {
   return property.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
-function columnValues<Row>(rows: readonly Row[], property: keyof Row, type: ColumnType): unknown[] {
-  const values = rows.map((row) => row[property] ?? null);
-  if (type === "json") return values.map((value) => (value === null ? null : JSON.stringify(value)));
-  if (type === "instant") return values.map((value) => (typeof value === "number" ? Math.round(value) : value));
-  return values;
+/**
+ * A column's values as an array literal. Null when all of them are: `unnest` fills up a shorter array with nulls, which costs nothing to
+ * write and to read. (pg's own way of writing arrays took a third of the projector's time.)
+ */
+function arrayOf<Row>(rows: readonly Row[], property: keyof Row, type: ColumnType): string | null {
+  let literal = "";
+  let hasValue = false;
+  for (const row of rows) {
+    const value = row[property] ?? null;
+    if (value !== null) hasValue = true;
+    literal += literal === "" ? elementOf(value, type) : `,${elementOf(value, type)}`;
+  }
+  return hasValue ? `{${literal}}` : null;
+}
+
+/** Everything but numbers and truth values is quoted, so that no value, of whatever kind, can become two. */
+function elementOf(value: unknown, type: ColumnType): string {
+  if (value === null) return "NULL";
+  if (type === "json") return quoted(JSON.stringify(value));
+  if (typeof value === "number") return String(type === "instant" ? Math.round(value) : value);
+  return typeof value === "boolean" ? String(value) : quoted(String(value));
+}
+
+function quoted(text: string): string {
+  return text.includes('"') || text.includes("\\") ? `"${text.replace(/["\\]/g, "\\$&")}"` : `"${text}"`;
 }

@@ -1,11 +1,11 @@
 import type { TestContext } from "node:test";
 import type { DatabasePool } from "slonik";
-import type { ProjectorNotice } from "../../projections/lane.ts";
+import type { ProjectorNotice } from "../../projections/lane-deps.ts";
 import { createProjection, type Projector } from "../../projections/project.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
 import type { ProjectorSettings } from "../../projections/settings.ts";
 import { migrate } from "../../sql/migrate.ts";
-import { openPool } from "../../sql/pool.ts";
+import { type DatabaseSource, openPool } from "../../sql/pool.ts";
 import { openRedis, ready } from "../../streams/connect.ts";
 import { EVENT_VERSION, type EventDraft } from "../../streams/events.ts";
 import { type LaneKeys, laneKeys } from "../../streams/keys.ts";
@@ -88,7 +88,7 @@ const QUICK: Partial<ProjectorSettings> = {
 /** What a projector is started with. */
 export interface Start {
   readonly redis: string;
-  readonly database: string;
+  readonly database: DatabaseSource;
   readonly namespace: string;
   readonly queues?: readonly string[];
   readonly settings?: Partial<ProjectorSettings>;

@@ -3,7 +3,7 @@ import { type TestContext, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { type DatabasePool, type QuerySqlToken, sql } from "slonik";
 import { cronJobRuns } from "../../projections/cron-job-runs.ts";
-import { LEDGER } from "../../projections/lane.ts";
+import { LEDGER } from "../../projections/lane-deps.ts";
 import { HistoryViolation } from "../../projections/projection.ts";
 import { taskRuns } from "../../projections/task-runs.ts";
 import { findCheckpoint } from "../../sql/queries/checkpoints.ts";
@@ -113,6 +113,37 @@ test("two projectors at once apply each event once", async (t) => {
     both.flatMap(({ notices }) => notices.filter(({ kind }) => kind === "problem")),
     [],
   );
+});
+
+/** A pool on which one query waits for `until`: a projector that dozes off after it has read its checkpoint. */
+function dozing(pool: DatabasePool, until: Promise<unknown>): DatabasePool {
+  return {
+    ...pool,
+    async any(query: QuerySqlToken) {
+      if (query.sql.includes("projection_parked")) await until;
+      return pool.any(query);
+    },
+  } as DatabasePool;
+}
+
+test("a projector that slept while another one worked finds itself on standby, not a broken history", async (t) => {
+  const { where, pool, record, redis, keys, eventCount } = await setUp(t);
+  for (const past of [0, 3]) {
+    const { promise: awake, resolve: wake } = Promise.withResolvers<void>();
+    const slow = startProjector(t, { ...where, database: () => dozing(pool, awake) });
+    await record(...aLife(past === 0 ? RUN : CRON_RUN));
+    const quick = startProjector(t, where);
+    await eventually(async () => (await eventCount()) === past + 3);
+    await redis.xtrim(keys.events, "MAXLEN", 1);
+    wake();
+    await eventually(() => slow.projector.health().isReady);
+    await quick.stop();
+    await slow.stop();
+    assert.deepEqual(
+      slow.notices.filter(({ kind }) => kind === "problem"),
+      [],
+    );
+  }
 });
 
 test("a projector that is stopped and started in the middle goes on where it was", async (t) => {

@@ -17,10 +17,10 @@ test("what is wrong with the server or the URL is said, without the password", a
   assert.equal(closed.code, "database_unreachable");
   assert.match(closed.message, /127\.0\.0\.1:1, database "db", user "me": nothing listens there/);
   url.pathname = "/nowhere";
-  assert.match((await refused(url.href)).message, /no such database/);
+  assert.match((await refused(url.href)).message, /database "nowhere" does not exist\. Create it/);
   url.password = "wrong-secret";
   const denied = await refused(url.href);
-  assert.match(denied.message, /password was refused/);
+  assert.match(denied.message, /password authentication failed .*Check user and password/);
   for (const error of [closed, denied]) assert.doesNotMatch(error.message, /secret/);
   assert.match((await refused("postgres://me@/db?host=/nowhere/at/all")).message, /no such socket/);
 });
