@@ -65,7 +65,7 @@ test("a run that is due later is scheduled and not queued", async () => {
   const dueAt = (await redisNow(redis)) + 60_000;
   const { run, enqueued } = await enqueueOne(lane, { dueAt });
   assert.equal(enqueued.entryId(0), undefined);
-  assert.deepEqual(await redis.zrange(lane.keys.scheduled, 0, -1, "WITHSCORES"), [run, String(dueAt)]);
+  assert.deepEqual(await redis.zrange(lane.keys.scheduled, "0", "-1", "WITHSCORES"), [run, String(dueAt)]);
   assert.equal(await redis.hlen(lane.keys.scheduledEntries), 1);
   assert.equal((await take(lane, "w")).length, 0);
 });
@@ -90,7 +90,7 @@ test("the event of a delayed run always says until when, and that of another nev
     { ...early, dueAt: 0 },
   ]);
   assert.deepEqual(
-    (await ledger(lane)).map((event) => event["dueAt" as never]),
+    (await ledger(lane)).map((event) => (event as { dueAt?: number }).dueAt),
     [dueAt, undefined],
   );
 });

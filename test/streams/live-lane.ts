@@ -190,7 +190,7 @@ export async function holdings(lane: Lane, ...consumers: string[]): Promise<Reco
 export async function privateRedis(): Promise<
   AsyncDisposable & { readonly url: string; readonly redis: Redis; fill(): Promise<void>; empty(): Promise<void> }
 > {
-  const server = await startRedis();
+  const server = await startRedis({ args: ["--enable-debug-command", "local"] });
   const redis = await connect(server.url);
   return {
     url: server.url,
