@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { DatabasePool } from "slonik";
 import { MigrationError, migrate } from "../sql/migrate.ts";
 import { type DatabaseSource, DatabaseUnreachable, poolFrom } from "../sql/pool.ts";
@@ -52,6 +53,7 @@ export function createProjection(deps: ProjectorDeps): Projector {
     async run(signal) {
       const ours = new AbortController();
       const until = AbortSignal.any([signal, ours.signal]);
+      setMaxListeners(0, until); // every lane listens
       isRunning = true;
       try {
         await using opened = await open(deps, settings, until);
