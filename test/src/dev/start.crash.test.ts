@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { allEnd, childrenOf, runProgram, scratchFolder, serversOf } from "../../support/programs.ts";
 
-const start = (folder: string, args: string[] = []) => runProgram("src/dev/start.ts", args, { TASKTRAIL_DATA: folder });
+const start = (folder: string, args: string[] = []) =>
+  runProgram("test/support/servers-up.ts", args, { TASKTRAIL_DATA: folder });
 
 test("no server outlives the program that is killed with -9, and the next start works at once", async () => {
   const folder = scratchFolder();
@@ -16,7 +17,7 @@ test("no server outlives the program that is killed with -9, and the next start 
     assert.equal(await program.ended, 137, program.output());
     if (round < 2) await allEnd([redisPid, postgresPid]);
   }
-  const next = start(folder, ["--for", "0s"]); // while the last servers may still be on their way out
+  const next = start(folder, ["briefly"]); // while the last servers may still be on their way out
   assert.equal(await next.ended, 0, next.output());
 });
 
@@ -30,9 +31,19 @@ test("no program and no server outlives the launcher that is killed with -9", as
   await allEnd([...inner, redisPid, postgresPid]);
 });
 
+test("no server outlives npm start, with its application at work, that is killed with -9", async () => {
+  const folder = scratchFolder();
+  const program = runProgram("src/dev/start.ts", [], { TASKTRAIL_DATA: folder });
+  const { redisPid, postgresPid } = await serversOf(folder);
+  const [inner] = childrenOf(program.child.pid as number);
+  process.kill(inner as number, "SIGKILL");
+  assert.equal(await program.ended, 137, program.output());
+  await allEnd([redisPid, postgresPid]);
+});
+
 test("no server outlives a start that fails half-way", async () => {
   const folder = scratchFolder();
-  const first = start(folder, ["--for", "0s"]);
+  const first = start(folder, ["briefly"]);
   assert.equal(await first.ended, 0, first.output());
   rmSync(join(folder, "postgres/cluster/global"), { recursive: true }); // a cluster that cannot start any more
   const second = start(folder);
@@ -45,12 +56,12 @@ test("no server outlives a start that fails half-way", async () => {
 
 test("the leftovers of processes that are gone do not stand in the way, even when their ids are in use again", async () => {
   const folder = scratchFolder();
-  const first = start(folder, ["--for", "0s"]);
+  const first = start(folder, ["briefly"]);
   assert.equal(await first.ended, 0, first.output());
   const other = String(process.pid); // lives, and is neither an owner nor a server
   writeFileSync(join(folder, "owner.json"), JSON.stringify({ pid: process.pid, birth: "1" }));
   writeFileSync(join(folder, "postgres/cluster/postmaster.pid"), `${other}\n${folder}\n`);
   writeFileSync(join(folder, "redis/redis.pid"), `${other}\n`);
-  const second = start(folder, ["--for", "0s"]);
+  const second = start(folder, ["briefly"]);
   assert.equal(await second.ended, 0, second.output());
 });

@@ -7,19 +7,33 @@ import pg from "pg";
 import { startPostgres } from "../../../src/dev/start-postgres.ts";
 import { startRedis } from "../../../src/dev/start-redis.ts";
 import { allEnd, runProgram, scratchFolder, serversOf } from "../../support/programs.ts";
+import { eventually } from "../../support/servers.ts";
 
-const start = (folder: string, env = {}) => runProgram("src/dev/start.ts", [], { TASKTRAIL_DATA: folder, ...env });
+const start = (folder: string, env = {}, args: string[] = []) =>
+  runProgram("test/support/servers-up.ts", args, { TASKTRAIL_DATA: folder, ...env });
 
-test("Ctrl-C ends npm start with exit code 0 and leaves no server behind", async () => {
+test("a signal ends the servers and their program, with exit code 0", async () => {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    const folder = scratchFolder();
+    const program = start(folder);
+    const servers = await serversOf(folder);
+    program.child.kill(signal);
+    assert.equal(await program.ended, 0, program.output());
+    await allEnd([servers.redisPid, servers.postgresPid], 0);
+  }
+});
+
+test("Ctrl-C ends npm start, at work, with exit code 0 and leaves no server behind", async () => {
   const folder = scratchFolder();
-  const program = start(folder);
+  const program = runProgram("src/dev/start.ts", [], { TASKTRAIL_DATA: folder });
   const servers = await serversOf(folder);
+  await eventually(() => program.output().includes("succeeded"), { timeoutMs: 30_000 });
   program.child.kill("SIGINT");
   assert.equal(await program.ended, 0, program.output());
   await allEnd([servers.redisPid, servers.postgresPid], 0);
 });
 
-test("the data, the ports and the passwords of npm start stay from one start to the next", async () => {
+test("the data, the ports and the passwords of the servers stay from one start to the next", async () => {
   const folder = scratchFolder();
   const redisOptions = { dataDir: join(folder, "redis"), durable: true };
   const postgresOptions = { dataDir: join(folder, "postgres"), durable: true };
@@ -45,7 +59,7 @@ test("the data, the ports and the passwords of npm start stay from one start to 
   assert.deepEqual(urls[0], urls[1]);
 });
 
-test("a second npm start in the same folder names the process that holds it, and so does reset", async () => {
+test("a second start in the same folder names the process that holds it, and so does reset", async () => {
   const folder = scratchFolder();
   const first = start(folder);
   await serversOf(folder);
@@ -88,7 +102,7 @@ test("a checkout that the user postgres may not enter works, and reset finds the
   const home = scratchFolder();
   chmodSync(home, 0o700);
   const folder = join(home, "checkout");
-  const program = runProgram("src/dev/start.ts", ["--for", "0s"], { TASKTRAIL_DATA: folder });
+  const program = start(folder, {}, ["briefly"]);
   assert.equal(await program.ended, 0, program.output());
   const elsewhere = /its data lies in (\S+)/.exec(program.output())?.[1] as string;
   assert.ok(existsSync(join(elsewhere, "cluster")));
