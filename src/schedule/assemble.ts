@@ -49,6 +49,7 @@ export function assemble({ engine, opened, makeAlarm = createAlarm }: SchedulerP
       if (isOurs(error, opened)) engine.announce({ kind: "problem", what: "schedules could not be read", error });
     },
   });
+  redis.on("ready", refreshAlarm.ring); // what it keeps may not be what it kept
   const isCurrent = () => {
     if (current.isKnown()) return true;
     refreshAlarm.ring();

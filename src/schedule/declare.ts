@@ -2,6 +2,7 @@ import { declareSchedule, type KeptSchedule, readSchedules } from "../../streams
 import type { EventDraft } from "../../streams/events.ts";
 import type { CallLimits } from "../../streams/lane.ts";
 import { type Definition, hashOf, readDefinition, writeDefinition } from "./definition.ts";
+import { fireDue } from "./fire.ts";
 import { type Elsewhere, leave, moved } from "./move.ts";
 import { reconcile } from "./reconcile.ts";
 import { adopt, type Schedule, type SchedulerDeps } from "./schedule.ts";
@@ -27,13 +28,33 @@ export async function declare(deps: SchedulerDeps, schedule: Schedule, found: Fo
     adopt(schedule, { definition, standing: kept }, now);
     return reconciled.kind === "agreed";
   }
-  if (elsewhere === undefined) return write(deps, schedule, { kept, definition: reconciled.definition, limits });
+  if (elsewhere === undefined) {
+    await settleDebts(deps, schedule, kept);
+    return write(deps, schedule, { kept, definition: reconciled.definition, limits });
+  }
   const here = moved(deps, schedule, elsewhere);
   if (here === undefined) return false;
   const writing = { kept: { ...kept, ...here.standing, definition: undefined }, definition: here.definition, limits };
   const isOurs = await write(deps, schedule, writing);
   await leave(elsewhere, schedule.name, limits);
   return isOurs;
+}
+
+/** Most rounds of settling: each but the first is one that another scheduler was faster in. */
+const ROUNDS = 3;
+
+/**
+ * Does what the definition that is about to be replaced still owes: whether the slot of a minute ago fires is not to hang on
+ * whether the scheduler of the version before was still up.
+ */
+async function settleDebts(deps: SchedulerDeps, schedule: Schedule, kept: KeptSchedule): Promise<void> {
+  if (kept.definition === undefined) return;
+  adopt(schedule, { definition: kept.definition, standing: kept }, deps.now());
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const now = deps.now();
+    if (schedule.dueAt === undefined || schedule.dueAt > now) return;
+    await fireDue(deps, schedule, now);
+  }
 }
 
 /** What is written, over what was read. */

@@ -1,5 +1,5 @@
 import { confirmDeclared, readSchedules } from "../../streams/cron.ts";
-import type { Lane } from "../../streams/lane.ts";
+import { type Lane, registerQueue } from "../../streams/lane.ts";
 import { declare } from "./declare.ts";
 import { findElsewhere } from "./move.ts";
 import { DECLARED_FOR_MS } from "./reconcile.ts";
@@ -26,6 +26,7 @@ async function refreshLane(deps: SchedulerDeps, lane: Lane, schedules: readonly 
   const before = schedules.map(({ changeCount }) => changeCount);
   const read = await readSchedules(lane, namesOf(schedules), limits());
   const strange = schedules.filter((_, index) => read[index]?.definition === undefined);
+  if (strange.length > 0) await registerQueue(lane.redis, lane.namespace, lane.queue); // Redis may have been emptied since
   const elsewhere = await findElsewhere(lane, namesOf(strange), limits());
   const toConfirm: string[] = [];
   for (const [index, schedule] of schedules.entries()) {

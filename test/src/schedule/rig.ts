@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { after } from "node:test";
 import { createBroker } from "../../../src/broker.ts";
 import { type CronPolicies, cron } from "../../../src/define/cron.ts";
 import { engineOf } from "../../../src/engine.ts";
@@ -10,7 +11,7 @@ import { refresh } from "../../../src/schedule/refresh.ts";
 import type { Schedule } from "../../../src/schedule/schedule.ts";
 import { ready } from "../../../streams/connect.ts";
 import type { LedgerEvent } from "../../../streams/events.ts";
-import { type Lane, openLane, type RedisClock } from "../../../streams/lane.ts";
+import { type Lane, openLane, type RedisClock, registerQueue } from "../../../streams/lane.ts";
 import { decodeEntry, readEntries } from "../../../streams/ledger.ts";
 import { testRedis } from "../../support/servers.ts";
 
@@ -61,6 +62,12 @@ export interface TestSchedulerOptions {
   readonly redisUrl?: string;
 }
 
+// A test that fails leaves its schedulers open, and their connections would keep the file from ending.
+const open = new Set<() => Promise<void>>();
+after(async () => {
+  for (const close of open) await close();
+});
+
 export async function testScheduler({
   namespace,
   crons,
@@ -78,7 +85,14 @@ export async function testScheduler({
   const lanes = new Map(Array.from(real.lanes, ([queue, lane]) => [queue, openLane({ ...lane, clock })]));
   const opened: Opened = { ...real, clock, lanes, locks: locks === "none" ? undefined : real.locks };
   assert.ok(await ready(real.redis, 5_000));
+  for (const queue of lanes.keys()) await registerQueue(real.redis, namespace, queue);
   const { deps } = assemble({ engine, opened });
+  const close = async () => {
+    open.delete(close);
+    await real[Symbol.asyncDispose]();
+    await broker.close();
+  };
+  open.add(close);
   return {
     deps,
     opened,
@@ -91,14 +105,12 @@ export async function testScheduler({
         while (schedule.dueAt !== undefined && schedule.dueAt <= ms) await fireDue(deps, schedule, ms);
       }
     },
-    async [Symbol.asyncDispose]() {
-      await real[Symbol.asyncDispose]();
-      await broker.close();
-    },
+    [Symbol.asyncDispose]: close,
   };
 }
 
-const silent = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
+/** A logger that keeps quiet. */
+export const silent = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
 
 /** What a lane has recorded, and what waits in it. */
 export interface Outcome {
