@@ -1,0 +1,77 @@
+// biome-ignore-all lint: only the types of it are looked at
+// Teams without slonik: the session as a provider of their own.
+
+import { sql as drizzleSql } from "drizzle-orm";
+import { drizzle } from "drizzle-orm/node-postgres";
+import { Kysely, type Transaction } from "kysely";
+import { Pool } from "pg";
+import { createBroker, provider } from "tasktrail";
+import { getDbSession, getLogger } from "tasktrail/deps";
+
+const broker = createBroker();
+
+// pg
+export const getPgPool = provider({
+  scope: "worker",
+  async provide(_, use) {
+    const pool = new Pool();
+    try {
+      return await use(pool);
+    } finally {
+      await pool.end();
+    }
+  },
+});
+export const getPgSession = provider({
+  deps: { pool: getPgPool },
+  async provide({ pool }, use) {
+    const client = await pool.connect();
+    try {
+      await client.query("begin");
+      const used = await use(client);
+      await client.query("commit");
+      return used;
+    } catch (error) {
+      await client.query("rollback");
+      throw error;
+    } finally {
+      client.release();
+    }
+  },
+});
+// drizzle
+export const getDrizzle = provider({
+  scope: "worker",
+  deps: { pool: getPgPool },
+  provide: ({ pool }, use) => use(drizzle({ client: pool })),
+});
+export const getDrizzleTx = provider({
+  deps: { db: getDrizzle },
+  provide: ({ db }, use) => db.transaction((tx) => use(tx)),
+});
+// kysely
+interface Tables {
+  users: { id: string; name: string };
+}
+declare const kysely: Kysely<Tables>;
+export const getKyselyTx = provider({
+  provide: (_, use) => kysely.transaction().execute((trx) => use<Transaction<Tables>>(trx)),
+});
+// Prisma's interactive transaction, by its published signature
+interface PrismaTx {
+  user: { create(a: { data: { id: string } }): Promise<{ id: string }> };
+  $executeRawUnsafe(query: string, ...values: unknown[]): Promise<number>;
+}
+declare const prisma: { $transaction<R>(fn: (tx: PrismaTx) => Promise<R>, options?: { timeout?: number }): Promise<R> };
+export const getPrismaTx = provider({ provide: (_, use) => prisma.$transaction((tx) => use(tx), { timeout: 60_000 }) });
+
+export const all = broker.task({
+  name: "all",
+  deps: { pg: getPgSession, dz: getDrizzleTx, ky: getKyselyTx, pr: getPrismaTx, sl: getDbSession, logger: getLogger },
+  async run(_, { pg, dz, ky, pr, sl }) {
+    await pg.query("select $1::int", [1]);
+    await dz.execute(drizzleSql`select 1`);
+    await ky.selectFrom("users").select("id").execute();
+    await pr.user.create({ data: { id: "a" } });
+  },
+});
