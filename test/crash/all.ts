@@ -1,5 +1,6 @@
 import type { Scenario } from "./scenario.ts";
 import { poison, strangeThrows } from "./scenarios/handlers.ts";
+import { postgresDown, projectorKilled, projectorsAtOnce } from "./scenarios/projector.ts";
 import {
   linksCut,
   memoryFull,
@@ -37,4 +38,7 @@ export const scenarios: readonly Scenario[] = [
   redisStalled,
   memoryFull,
   sigtermWhileReading,
+  projectorKilled,
+  projectorsAtOnce,
+  postgresDown,
 ];

@@ -44,12 +44,13 @@ export async function readLedger(
   redis: Redis,
   namespace: string,
   queue: string,
+  incarnation = "",
 ): Promise<(LedgerEvent | UnknownEvent)[]> {
   const keys = laneKeys(namespace, queue);
   const events: (LedgerEvent | UnknownEvent)[] = [];
   for (let from = "-"; ; ) {
     const entries = await readEntries(redis, keys, { from, count: 100 });
-    for (const entry of entries) events.push(...decodeEntry(entry, { queue, incarnation: "" }));
+    for (const entry of entries) events.push(...decodeEntry(entry, { queue, incarnation }));
     const last = entries.at(-1);
     if (last === undefined) return events;
     from = `(${last.id}`;

@@ -1,8 +1,10 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { Redis } from "ioredis";
 import type { Server, ServerOptions } from "../../src/dev/server.ts";
+import { startPostgres } from "../../src/dev/start-postgres.ts";
 import { startRedis } from "../../src/dev/start-redis.ts";
 import { isEnding } from "../../streams/events.ts";
 import { laneKeys } from "../../streams/keys.ts";
@@ -11,6 +13,7 @@ import { type Cast, gather } from "./cast.ts";
 import { readJournal } from "./journal.ts";
 import { judge, percentile, readLedger, takeoverTimes, type Verdict } from "./oracle.ts";
 import { type Random, seeded } from "./random.ts";
+import { rowsThatDiffer } from "./rows.ts";
 
 /** A fault, and what it is done to. */
 export interface Scenario {
@@ -24,6 +27,8 @@ export interface Scenario {
   /** Runs that die by design. Default 0. */
   readonly expectedDead?: (size: number) => number;
   readonly redis?: ServerOptions;
+  /** Whether a Postgres is there too. Then the rows are compared with the ledger in the end. */
+  readonly hasPostgres?: boolean;
   play(stage: Stage): Promise<void>;
   /** More that must hold, beyond the invariants; each a sentence when it does not. */
   check?(stage: Stage): Promise<readonly string[]>;
@@ -34,6 +39,8 @@ export interface Stage {
   readonly size: number;
   readonly random: Random;
   readonly server: Server;
+  /** Only in scenarios that have one. */
+  readonly postgres: Server | undefined;
   /** A connection that no fault touches. */
   readonly redis: Redis;
   readonly namespace: string;
@@ -72,11 +79,13 @@ export async function perform(
   const folder = await mkdtemp(join(tmpdir(), "tasktrail-crash-"));
   const namespace = "crash";
   await using server = await startRedis(scenario.redis ?? {});
+  await using postgres = scenario.hasPostgres === true ? await startPostgres({ durable: true }) : undefined;
   const redis = new Redis(server.url, { protocol: 2 });
   redis.on("error", () => {});
   await using cast = gather({
     REDIS_URL: server.url,
     TASKTRAIL_NAMESPACE: namespace,
+    ...(postgres === undefined ? {} : { DATABASE_URL: postgres.url }),
     CRASH_EFFECTS: join(folder, "effects"),
     CRASH_TOLD: join(folder, "told"),
   });
@@ -85,6 +94,7 @@ export async function perform(
     size,
     random: seeded(seed),
     server,
+    postgres,
     redis,
     namespace,
     queue: "default",
@@ -98,6 +108,7 @@ export async function perform(
   } catch (error) {
     failures.push(String(error));
   }
+  const different = postgres === undefined ? undefined : await caughtUp(stage, postgres.url);
   const told = readJournal(join(folder, "told")).map(([run]) => run as string);
   const verdict = await judge({
     redis,
@@ -105,6 +116,7 @@ export async function perform(
     queues: [stage.queue],
     told,
     effects: readJournal(join(folder, "effects")),
+    projectionDifference: different?.length,
   });
   const times = takeoverTimes(await readLedger(redis, namespace, stage.queue), cast.deaths);
   const unhandled = cast.all
@@ -130,6 +142,21 @@ export async function perform(
     tookMs,
     failures,
   };
+}
+
+/** How long a projector may take to reach the ledger's end once all is calm, in ms. */
+const CATCH_UP_MS = 30_000;
+
+/** The rows that differ once the projectors have caught up, or have had the time for it. */
+async function caughtUp({ redis, namespace, queue }: Stage, databaseUrl: string): Promise<string[]> {
+  const deadline = performance.now() + CATCH_UP_MS;
+  for (;;) {
+    const different = await rowsThatDiffer({ redis, namespace, queue, databaseUrl }).catch((error: unknown) => [
+      String(error),
+    ]);
+    if (different.length === 0 || performance.now() > deadline) return different;
+    await delay(500);
+  }
 }
 
 /** The marks that a verdict misses, each as a sentence. */

@@ -1,0 +1,79 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Actor } from "../cast.ts";
+import type { Scenario, Stage } from "../scenario.ts";
+
+const CONCURRENCY = 50;
+
+/** The projector is killed with -9 again and again, and replaced. */
+export const projectorKilled: Scenario = {
+  name: "projector-kill",
+  what: "the projector is killed with -9 about twice a second, and replaced: the rows equal the ledger's fold",
+  sizes: { ladder: 10_000, small: 1_500 },
+  allowedDuplicates: () => 0,
+  hasPostgres: true,
+  async play(stage) {
+    await stage.workers(1, { concurrency: CONCURRENCY });
+    let projector = await startProjector(stage);
+    const done = new AbortController();
+    const killing = (async () => {
+      while (!done.signal.aborted) {
+        await delay(stage.random.between(200, 800));
+        await projector.kill();
+        projector = await startProjector(stage);
+      }
+    })();
+    await stage.produce(stage.size, { inFlight: 50, pauseMs: 100, ms: 5 });
+    await stage.endings(stage.size);
+    done.abort();
+    await killing;
+  },
+};
+
+/** Five projectors at once, two of them frozen and thawed in turn. */
+export const projectorsAtOnce: Scenario = {
+  name: "projectors-at-once",
+  what: "five projectors at once, frozen and thawed in turn: nothing is counted twice",
+  sizes: { ladder: 10_000, small: 1_500 },
+  allowedDuplicates: () => 0,
+  hasPostgres: true,
+  async play(stage) {
+    await stage.workers(1, { concurrency: CONCURRENCY });
+    const projectors = await Promise.all(Array.from({ length: 5 }, () => startProjector(stage)));
+    const produced = stage.produce(stage.size, { inFlight: 50, pauseMs: 100, ms: 5 });
+    for (const projector of projectors) {
+      projector.signal("SIGSTOP");
+      await delay(stage.random.between(300, 900));
+      projector.signal("SIGCONT");
+    }
+    await produced;
+    await stage.endings(stage.size);
+  },
+};
+
+/** Postgres is killed with -9 and comes back, again and again. */
+export const postgresDown: Scenario = {
+  name: "postgres-kill",
+  what: "Postgres is killed with -9 and restarted, three times: runs go on meanwhile, and the rows equal the ledger's fold",
+  sizes: { ladder: 5_000, small: 1_000 },
+  allowedDuplicates: () => 0,
+  hasPostgres: true,
+  async play(stage) {
+    await stage.workers(1, { concurrency: CONCURRENCY });
+    await startProjector(stage);
+    const produced = stage.produce(stage.size, { inFlight: 50, pauseMs: 100, ms: 5 });
+    for (let round = 0; round < 3; round += 1) {
+      await delay(stage.random.between(500, 1_500));
+      await stage.postgres?.kill();
+      await delay(500);
+      await stage.postgres?.restart();
+    }
+    await produced;
+    await stage.endings(stage.size);
+  },
+};
+
+async function startProjector(stage: Stage): Promise<Actor> {
+  const projector = stage.cast.start("projector", {});
+  await projector.says("ready");
+  return projector;
+}
