@@ -82,8 +82,33 @@ export interface Delivery {
   readonly isSuspect: boolean;
 }
 
-/** Reads an entry's fields, in any order and with any missing. */
+/** Reads an entry's fields, in any order and with any missing. Ours come in one order, in which no name needs to be looked up. */
 export function toEntry(fields: readonly string[]): Entry {
+  return isOurs(fields) ? ourEntry(fields) : strangeEntry(fields);
+}
+
+const NAMES = ["v", "run", "task", "attempt", "key", "expires", "meta", "body"];
+
+function isOurs(fields: readonly string[]): boolean {
+  if (fields.length !== NAMES.length * 2) return false;
+  for (let i = 0; i < NAMES.length; i += 1) if (fields[i * 2] !== NAMES[i]) return false;
+  return true;
+}
+
+function ourEntry(fields: readonly string[]): Entry {
+  return {
+    v: fields[1] as string,
+    run: fields[3] as string,
+    task: fields[5] as string,
+    attempt: Number(fields[7]),
+    key: fields[9] as string,
+    expires: Number(fields[11]),
+    meta: fields[13] as string,
+    body: fields[15] as string,
+  };
+}
+
+function strangeEntry(fields: readonly string[]): Entry {
   const found: Record<string, string> = { __proto__: null as never };
   for (let i = 0; i + 1 < fields.length; i += 2) found[fields[i] as string] = fields[i + 1] as string;
   return {
