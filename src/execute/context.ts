@@ -1,7 +1,8 @@
+import type { Entry } from "../../streams/entry.ts";
 import type { EventDraft } from "../../streams/events.ts";
 import type { Clock } from "../clock.ts";
 import { type Duration, durationMs } from "../define/duration.ts";
-import { invalidOption, lockLost, type TasktrailError } from "../errors.ts";
+import { invalidOption, lockLost, type TasktrailError, timedOut } from "../errors.ts";
 import type { RunContext, Slot } from "../run.ts";
 import type { Abortable, Attempt } from "./attempt.ts";
 import { cleanText } from "./recorded-error.ts";
@@ -23,11 +24,12 @@ export interface ContextParts {
 
 /** The third argument of a handler. What costs something, such as the signal, is made when it is asked for. */
 export function makeRunContext(attempt: Attempt, parts: ContextParts): Abortable {
-  const { meta, hold, record } = attempt;
+  const { meta, hold, carrier } = attempt;
   const { entry, delivery } = hold.delivery;
-  const progress = trackProgress(attempt, parts);
+  const traceId = carrier.traceparent?.split("-")[1];
   let controller: AbortController | undefined;
-  const context: RunContext = {
+  let progress: Progress | undefined;
+  const context: Writable<RunContext> = {
     id: entry.run,
     task: entry.task,
     queue: hold.workLane.queue,
@@ -37,42 +39,46 @@ export function makeRunContext(attempt: Attempt, parts: ContextParts): Abortable
       if (attempt.abortedBy !== undefined && !controller.signal.aborted) controller.abort(attempt.abortedBy);
       return controller.signal;
     },
-    get fencingToken() {
-      return String(entry.attempt * 65_536 + delivery);
-    },
-    ...(meta.cron === undefined ? undefined : { slot: slotOf(meta.cron) }),
-    get enqueuedAt() {
-      return new Date(meta.enqueuedAt);
-    },
+    fencingToken: String(entry.attempt * 65_536 + delivery),
+    enqueuedAt: new Date(meta.enqueuedAt),
     labels: meta.labels ?? noLabels,
-    get traceId() {
-      return traceIdOf(attempt);
+    traceId,
+    bindings: bindingsOf(entry, traceId),
+    progress(done, total, note) {
+      progress ??= trackProgress(attempt, parts);
+      progress.report(done, total, note);
     },
-    get bindings() {
-      const traceId = traceIdOf(attempt);
-      const bindings = { run: entry.run, task: entry.task, attempt: entry.attempt };
-      return traceId === undefined ? bindings : { ...bindings, trace_id: traceId };
-    },
-    progress: progress.report,
     extend: (by) => extend(attempt, parts, by),
-    onCommit: parts.onCommit,
+    onCommit(effect) {
+      if (typeof effect !== "function") throw invalidOption("onCommit", "takes a function");
+      parts.onCommit(effect);
+    },
   };
+  if (meta.cron !== undefined) context.slot = slotOf(meta.cron);
   return {
     context,
     abort(reason: TasktrailError) {
       attempt.abortedBy ??= reason;
       controller?.abort(attempt.abortedBy);
     },
-    close: progress.close,
+    close: () => progress?.close(),
   };
+}
 
-  async function extend(attempt: Attempt, { clock, onExtended }: ContextParts, by: Duration): Promise<void> {
-    const ms = durationMs(by, "by");
-    if (attempt.isOver || attempt.abortedBy !== undefined) throw attempt.abortedBy ?? lockLost(record.name);
-    attempt.deadlineAt = clock.elapsed() + ms;
-    onExtended(attempt);
-    if (attempt.lock !== undefined && !(await attempt.lock.extend(ms))) throw lockLost(record.name);
-  }
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+function bindingsOf({ run, task, attempt }: Entry, traceId: string | undefined): RunContext["bindings"] {
+  return traceId === undefined ? { run, task, attempt } : { run, task, attempt, trace_id: traceId };
+}
+
+async function extend(attempt: Attempt, { clock, onExtended }: ContextParts, by: Duration): Promise<void> {
+  const ms = durationMs(by, "by");
+  const { lock, abortedBy, record } = attempt;
+  if (abortedBy !== undefined) throw abortedBy;
+  if (attempt.isOver) throw timedOut(record.name, attempt.policies.timeoutMs);
+  attempt.deadlineAt = clock.elapsed() + ms;
+  onExtended(attempt);
+  if (lock !== undefined && !(await lock.extend(ms))) throw lockLost(record.name);
 }
 
 const noLabels: Readonly<Record<string, string>> = Object.freeze({});
@@ -89,12 +95,13 @@ export function slotOf(slot: NonNullable<Attempt["meta"]["cron"]>): Slot {
   };
 }
 
-function traceIdOf({ carrier }: Attempt): string | undefined {
-  return carrier.traceparent?.split("-")[1];
+interface Progress {
+  report(done: number, total?: number, note?: string): void;
+  close(): EventDraft<"run.progressed"> | undefined;
 }
 
 /** The first report goes out at once, later ones when a second has passed; the last one is kept for the end. */
-function trackProgress(attempt: Attempt, { clock, note }: ContextParts) {
+function trackProgress(attempt: Attempt, { clock, note }: ContextParts): Progress {
   let unsent: { done: number; total: number | undefined; text: string | undefined } | undefined;
   let sentAt = Number.NEGATIVE_INFINITY;
   let timer: NodeJS.Timeout | undefined;
