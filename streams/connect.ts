@@ -64,7 +64,12 @@ export function connectionOptions(purpose: Purpose) {
 
 async function fromUrl(url: string, purpose: Purpose): Promise<Redis> {
   const { Redis } = await import("ioredis");
-  return new Redis(url, { ...connectionOptions(purpose), retryStrategy: (attempt) => reconnectDelayMs(attempt) });
+  return new Redis(url, {
+    ...connectionOptions(purpose),
+    retryStrategy: (attempt) => reconnectDelayMs(attempt),
+    // What was a primary is a replica now: the name may lead to its successor.
+    reconnectOnError: (error) => error.message.startsWith("READONLY"),
+  });
 }
 
 /** Resolves true once the client can take commands; false when that has not come about in time, or the signal was aborted. Never rejects. */

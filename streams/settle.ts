@@ -115,7 +115,19 @@ function addOperations(keys: LaneKeys, built: Built, one: Settlement): void {
   if (one.kind === "moved") {
     const { dueAt, attempt, meta, expires } = one.move;
     const due = wholeMs(dueAt);
-    add("m", ...token, entry.run, due, entry.task, whole(attempt), entry.key, expires, meta, entry.body);
+    add(
+      "m",
+      ...token,
+      entry.run,
+      due,
+      entry.task,
+      whole(attempt),
+      entry.key,
+      expires,
+      meta,
+      entry.body,
+      entry.v || "1",
+    );
     return;
   }
   const { run, task, meta, body } = entry;
