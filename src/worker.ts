@@ -262,6 +262,7 @@ async function runLoops({ engine, state, settings }: WorkParts, shift: Shift, si
   setMaxListeners(0, failing.signal);
   const until = AbortSignal.any([signal, failing.signal]);
   setMaxListeners(0, until);
+  until.addEventListener("abort", () => execution.stopStarting(), { once: true });
   const loops = workLanes.flatMap((workLane, index) => {
     const reader = readers[index] as Reader;
     const accept = (deliveries: Parameters<Execution["accept"]>[1]) => shift.accept(workLane, deliveries);

@@ -9,7 +9,7 @@ const moments = new BigInt64Array(shared);
 const [LOOP_AT, DEADLINE_AT, FIRST_BEAT_AT] = [0, 1, 2];
 const silence = new Error("no answer");
 
-const redis = new Redis(url, options);
+const redis = new Redis(url, { ...options, reconnectOnError: ({ message }) => message.startsWith("READONLY") });
 redis.on("error", () => {}); // beats that fail are tried again, and the worker notices their absence
 let openedAt = 0n;
 redis.on("connect", () => {

@@ -20,6 +20,8 @@ export interface Capacity {
   countOf(phase: Exclude<HoldPhase, "gone">): number;
   /** Entries that may be taken now; 0 or more. */
   room(): number;
+  /** Entries that may be taken over from dead workers; 0 or more. */
+  roomForSuspects(): number;
   /** Resolves once there is room worth a read, or the signal is aborted. */
   whenRoom(signal: AbortSignal): Promise<void>;
 }
@@ -27,9 +29,10 @@ export interface Capacity {
 /**
  * Room is what slots are free, and a read-ahead of about 20 ms of work as fast as it went of late: none for slow tasks.
  * Outcomes that Redis has not taken yet count against it past one per slot, or a worker would go on running what it cannot settle.
+ * Suspects that wait for each other do not count, since the slots are not what they wait for; as many as there are slots may do so.
  */
 export function createCapacity(concurrency: number, elapsed: () => number): Capacity {
-  const counts = { waiting: 0, running: 0, settling: 0 };
+  const counts = { waiting: 0, suspects: 0, running: 0, settling: 0 };
   const waiters: (() => void)[] = [];
   let doneCount = 0;
   let windowAt = elapsed();
@@ -49,7 +52,7 @@ export function createCapacity(concurrency: number, elapsed: () => number): Capa
   const roomWith = (readAhead: number) => {
     const { waiting, running, settling } = counts;
     const free = concurrency + readAhead - waiting - running - Math.max(0, settling - concurrency);
-    return Math.max(0, Math.min(free, MOST_HELD - waiting - running - settling));
+    return Math.max(0, Math.min(free, MOST_HELD - waiting - counts.suspects - running - settling));
   };
   const wake = () => {
     const readAhead = ahead();
@@ -61,20 +64,21 @@ export function createCapacity(concurrency: number, elapsed: () => number): Capa
   return {
     concurrency,
     took(hold) {
-      counts.waiting += 1;
+      counts[counted(hold, "waiting")] += 1;
       bytesEach += (hold.delivery.entry.body.length + hold.delivery.entry.meta.length - bytesEach) / 64;
     },
     shift(hold, to) {
       const from = hold.phase;
       if (from === to || from === "gone") return;
-      counts[from] -= 1;
+      counts[counted(hold, from)] -= 1;
       hold.phase = to;
       if (to !== "gone") counts[to] += 1;
       if ((to === "settling" || to === "gone") && from !== "settling") doneCount += 1;
       if (waiters.length > 0) wake();
     },
-    countOf: (phase) => counts[phase],
+    countOf: (phase) => (phase === "waiting" ? counts.waiting + counts.suspects : counts[phase]),
     room: () => roomWith(ahead()),
+    roomForSuspects: () => Math.max(0, Math.min(roomWith(ahead()), concurrency - counts.suspects)),
     whenRoom(signal) {
       if (signal.aborted || roomWith(ahead()) > 0) return Promise.resolve();
       return new Promise((resolve) => {
@@ -87,4 +91,8 @@ export function createCapacity(concurrency: number, elapsed: () => number): Capa
       });
     },
   };
+}
+
+function counted(hold: Hold, phase: Exclude<HoldPhase, "gone">): "suspects" | Exclude<HoldPhase, "gone"> {
+  return phase === "waiting" && hold.delivery.isSuspect ? "suspects" : phase;
 }

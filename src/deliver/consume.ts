@@ -88,7 +88,7 @@ async function arrive({ reader, workLane, taking }: ConsumeParts): Promise<void>
 }
 
 /** What an error asks for besides another try. */
-async function heal({ workLane, reader, announce }: ConsumeParts, error: unknown, failures: number): Promise<void> {
+async function heal({ workLane, announce }: ConsumeParts, error: unknown, failures: number): Promise<void> {
   const { lane } = workLane;
   const kind = refusal(error);
   if (kind === "no_group") {
@@ -98,8 +98,6 @@ async function heal({ workLane, reader, announce }: ConsumeParts, error: unknown
       facts: { queue: lane.queue },
     });
     await ensureLane(lane.redis, lane.namespace, lane.queue).catch(() => {}); // the next try asks for it again
-  } else if (/^READONLY/.test(error instanceof Error ? error.message : "")) {
-    reader.redis.disconnect(true); // the name may lead to another server by now
   } else if (kind !== "away" && (failures === 1 || failures % 30 === 0)) {
     announce({ kind: "problem", what: "the queue cannot be read", error, facts: { queue: lane.queue } });
   }

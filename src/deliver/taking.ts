@@ -82,7 +82,7 @@ export function createTaking({ capacity, leaseMs, accept, lose, announce }: Taki
       }),
     reclaim: (workLane, signal) =>
       inTurn(workLane, async () => {
-        const room = Math.min(capacity.room(), CALL_RECORDS);
+        const room = Math.min(capacity.roomForSuspects(), CALL_RECORDS);
         if (room === 0 || workLane.isLeaseLost || workLane.isPaused) return;
         const claimant = { consumer: workLane.consumer, leaseMs, room };
         const { taken } = await reclaim(workLane.lane, claimant, { signal });

@@ -83,6 +83,12 @@ export function hold(workLane: WorkLane, delivery: Delivery, now: number): Hold 
   return held;
 }
 
+/** Knows an entry again that was let go, unless a later delivery of it has come in the meantime: its outcome is on its way, and it must not be fetched anew. */
+export function keepHold(held: Hold): void {
+  const { holds } = held.workLane;
+  if (!holds.has(held.key)) holds.set(held.key, held);
+}
+
 /** Forgets an entry, unless a later delivery of it has come in the meantime. */
 export function letGo(held: Hold): void {
   const { holds } = held.workLane;

@@ -204,9 +204,10 @@ export function createExecutor(parts: ExecutorParts): Executor {
         .then(() => queue(holds));
     },
     lose(held) {
+      if (held.phase === "settling") return; // its outcome asks for itself, by its token
       letGo(held);
       if (held.abort !== undefined) held.abort(leaseLost(held.delivery.entry.run));
-      else if (held.phase !== "settling") capacity.shift(held, "gone");
+      else capacity.shift(held, "gone");
     },
     cancelWaiting,
     handBack(afterMs) {

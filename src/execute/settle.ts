@@ -5,7 +5,7 @@ import type { EventDraft, EventType } from "../../streams/events.ts";
 import { pause } from "../../streams/lane.ts";
 import { type RefusedWhy, type Settlement, settle } from "../../streams/settle.ts";
 import type { Capacity } from "../deliver/capacity.ts";
-import { expectDue, type Hold, letGo, type WorkLane } from "../deliver/work-lane.ts";
+import { expectDue, type Hold, keepHold, letGo, type WorkLane } from "../deliver/work-lane.ts";
 import type { Notice } from "../middleware.ts";
 
 /** Calls on their way at once. More would make the calls smaller, and not the throughput larger. */
@@ -215,6 +215,7 @@ export function createSettler(parts: SettlerParts): Settler {
     conclude(hold, settlement, onSettled) {
       if (hold.phase === "settling" || hold.phase === "gone") return;
       capacity.shift(hold, "settling");
+      keepHold(hold);
       const start = starts.get(hold);
       const item: Item = { hold, settlement, bytes: bytesOf(settlement), onDone: onSettled };
       if (start === undefined) return add(item);
