@@ -20,14 +20,13 @@ export type Commit =
 export async function commitBatch(
   pool: DatabasePool,
   from: Checkpoint,
-  batch: Batch,
-  folded: readonly Folded[],
+  work: Pick<Work, "batch" | "folded">,
 ): Promise<Commit> {
   try {
-    return await commit(pool, from, { batch, folded, upsert: upsertAll });
+    return await commit(pool, from, { ...work, upsert: upsertAll });
   } catch (error) {
     if (!isRefusedValue(error)) throw error;
-    return commit(pool, from, { batch, folded, upsert: upsertByHalves });
+    return commit(pool, from, { ...work, upsert: upsertByHalves });
   }
 }
 
@@ -60,7 +59,7 @@ function commit(pool: DatabasePool, from: Checkpoint, { batch, folded, upsert }:
 }
 
 const upsertAll: Upsert = async (session, namespace, { projection, rows }) => {
-  await upsertRows(session, projection.table, namespace, rowsOf(rows.values()));
+  await upsertRows(session, { table: projection.table, namespace }, rowsOf(rows.values()));
   return [];
 };
 
@@ -71,8 +70,7 @@ const upsertByHalves: Upsert = async (session, namespace, { projection, rows }) 
       await session.transaction((savepoint) =>
         upsertRows(
           savepoint,
-          projection.table,
-          namespace,
+          { table: projection.table, namespace },
           part.map(([, { row }]) => row),
         ),
       );

@@ -48,10 +48,10 @@ async function* batches(deps: LaneDeps, keys: LaneKeys, { checkpoint, signal }: 
       if (!signal.aborted) await waitAfter(deps.blocking, keys, idOf(checkpoint), deps.settings.blockMs);
       continue;
     }
-    const { batch, folded, next } = prepared;
+    const { batch, next } = prepared;
     const startedAt = performance.now();
     await deps.prepareDays(batch.archived[0]?.ms ?? 0, batch.to.ms);
-    const committing = commitBatch(deps.pool, checkpoint, batch, folded);
+    const committing = commitBatch(deps.pool, checkpoint, prepared);
     const isTrickle = batch.archived.length < deps.settings.lingerBelow;
     if (!isTrickle) ahead = preparer.prepare(next); // while Postgres works
     ahead?.catch(() => {});
@@ -75,7 +75,7 @@ async function openCheckpoint(deps: LaneDeps, keys: LaneKeys): Promise<Checkpoin
   const lane = laneName(deps.namespace, deps.queue);
   const incarnation = await answered(deps.redis, laneIncarnation(deps.redis, keys));
   let found = await findCheckpoint(deps.pool, lane, LEDGER);
-  if (found === undefined) await createCheckpoint(deps.pool, lane, LEDGER, incarnation);
+  if (found === undefined) await createCheckpoint(deps.pool, { lane, projection: LEDGER, incarnation });
   else if (found.ms === 0 && found.incarnation !== incarnation) await restartCheckpoint(deps.pool, found, incarnation);
   else return found;
   found = await findCheckpoint(deps.pool, lane, LEDGER);

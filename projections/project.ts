@@ -1,14 +1,14 @@
 import { setMaxListeners } from "node:events";
 import type { DatabasePool } from "slonik";
-import { MigrationError, migrate } from "../sql/migrate.ts";
-import { type DatabaseSource, DatabaseUnreachable, poolFrom } from "../sql/pool.ts";
+import type { DatabaseSource } from "../sql/pool.ts";
 import { listQueues, pause } from "../streams/lane.ts";
 import { projections as shipped } from "./all.ts";
 import { createDays } from "./days.ts";
-import { backoffMs, projectLane } from "./lane.ts";
+import { projectLane } from "./lane.ts";
 import type { LaneState, ProjectorNotice } from "./lane-deps.ts";
+import { open } from "./open.ts";
 import { type AnyProjection, HistoryViolation } from "./projection.ts";
-import { answered, connected, type Redis } from "./read.ts";
+import { answered, type Redis } from "./read.ts";
 import { PROJECTOR_DEFAULTS, type ProjectorSettings } from "./settings.ts";
 
 /** What a projector is made of. */
@@ -56,9 +56,9 @@ export function createProjection(deps: ProjectorDeps): Projector {
       setMaxListeners(0, until); // every lane listens
       isRunning = true;
       try {
-        await using opened = await open(deps, settings, until);
-        if (opened.pool !== undefined)
-          await followAll({ ...deps, settings, lanes, pool: opened.pool, redis: opened.redis }, until, ours);
+        await using opened = new AsyncDisposableStack();
+        const servers = await open({ ...deps, settings }, until, opened);
+        if (servers !== undefined) await followAll({ ...deps, ...servers, settings, lanes }, until, ours);
       } finally {
         isRunning = false;
       }
@@ -78,55 +78,6 @@ export function createProjection(deps: ProjectorDeps): Projector {
       };
     },
   };
-}
-
-type Opened = AsyncDisposable & { readonly pool: DatabasePool | undefined; readonly redis: Redis };
-
-/** Postgres with its schema, and Redis. What is away is waited for; `pool` is undefined when aborted meanwhile. */
-async function open(deps: ProjectorDeps, settings: ProjectorSettings, signal: AbortSignal): Promise<Opened> {
-  const redis = await deps.connect("project");
-  redis.setMaxListeners(0); // every lane listens while it waits for an answer
-  let opened: Awaited<ReturnType<typeof poolFrom>> | undefined;
-  const ready = await persist(deps, settings, signal, async () => {
-    opened ??= await poolFrom(deps.database, { size: settings.poolSize, applicationName: "tasktrail-projector" });
-    await migrate(opened.pool);
-    await connected(redis, signal);
-    return opened.pool;
-  });
-  return {
-    pool: ready,
-    redis,
-    async [Symbol.asyncDispose]() {
-      redis.disconnect(false);
-      if (opened?.isOurs) await opened.pool.end();
-    },
-  };
-}
-
-/** Tries until it works or is aborted. What will not pass by itself is thrown: a URL that cannot be read, a schema that does not fit. */
-async function persist<T>(
-  deps: ProjectorDeps,
-  settings: ProjectorSettings,
-  signal: AbortSignal,
-  work: () => Promise<T>,
-): Promise<T | undefined> {
-  for (let failures = 1; !signal.aborted; failures += 1) {
-    try {
-      return await work();
-    } catch (error) {
-      if (error instanceof MigrationError || (error instanceof DatabaseUnreachable && error.cause instanceof TypeError))
-        throw error;
-      if (failures === 1 || failures % 10 === 0)
-        deps.announce({
-          kind: "problem",
-          what: "the projector cannot start yet; it will be tried again",
-          error,
-          facts: { failures },
-        });
-      await pause(backoffMs(failures, settings), signal);
-    }
-  }
-  return undefined;
 }
 
 type Running = ProjectorDeps & {

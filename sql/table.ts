@@ -62,11 +62,16 @@ export function defineTable<Row extends object>(shape: TableShape<Row>): Table<R
   };
 }
 
+/** A namespace's share of a table. */
+export interface Share<Row> {
+  readonly table: Table<Row>;
+  readonly namespace: string;
+}
+
 /** Writes rows, new ones and changed ones alike, in one statement. */
 export async function upsertRows<Row extends object>(
   session: Session,
-  table: Table<Row>,
-  namespace: string,
+  { table, namespace }: Share<Row>,
   rows: readonly Row[],
 ): Promise<number> {
   if (rows.length === 0) return 0;
@@ -78,8 +83,7 @@ export async function upsertRows<Row extends object>(
 /** The rows of some keys, by key. */
 export async function loadRows<Row extends object>(
   session: Session,
-  table: Table<Row>,
-  namespace: string,
+  { table, namespace }: Share<Row>,
   keys: readonly string[],
 ): Promise<Map<string, Row>> {
   if (keys.length === 0) return new Map();

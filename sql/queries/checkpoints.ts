@@ -47,9 +47,7 @@ export function listCheckpoints(session: Session, namespace: string): Promise<Ch
 /** Makes the checkpoint before the first entry of a lane's first life, and does nothing when there is one. */
 export async function createCheckpoint(
   session: Session,
-  lane: string,
-  projection: string,
-  incarnation: string,
+  { lane, projection, incarnation }: Pick<Checkpoint, "lane" | "projection" | "incarnation">,
 ): Promise<void> {
   await session.query(sql.unsafe`
     insert into lane_incarnations (lane, number, incarnation) values (${lane}, 1, ${incarnation})

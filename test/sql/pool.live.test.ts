@@ -118,17 +118,17 @@ test("a row of every type of column comes back as it was written, and is overwri
     someJson: { a: [1, "zwei", null], "b c": { d: '"' } },
     happenedAt: 1_700_000_000_123,
   };
-  assert.equal(await upsertRows(pool, wide, "ns", [full, nothing]), 2);
+  assert.equal(await upsertRows(pool, { table: wide, namespace: "ns" }, [full, nothing]), 2);
   assert.deepEqual(
-    await loadRows(pool, wide, "ns", [full.id, "b", "none"]),
+    await loadRows(pool, { table: wide, namespace: "ns" }, [full.id, "b", "none"]),
     new Map([
       [full.id, full],
       ["b", nothing],
     ]),
   );
-  await upsertRows(pool, wide, "ns", [{ ...nothing, someText: "new" }]);
-  await upsertRows(pool, wide, "other", [nothing]);
-  assert.equal((await loadRows(pool, wide, "ns", ["b"])).get("b")?.someText, "new");
-  assert.equal((await loadRows(pool, wide, "other", ["b"])).get("b")?.someText, null);
-  assert.equal(await upsertRows(pool, wide, "ns", []), 0);
+  await upsertRows(pool, { table: wide, namespace: "ns" }, [{ ...nothing, someText: "new" }]);
+  await upsertRows(pool, { table: wide, namespace: "other" }, [nothing]);
+  assert.equal((await loadRows(pool, { table: wide, namespace: "ns" }, ["b"])).get("b")?.someText, "new");
+  assert.equal((await loadRows(pool, { table: wide, namespace: "other" }, ["b"])).get("b")?.someText, null);
+  assert.equal(await upsertRows(pool, { table: wide, namespace: "ns" }, []), 0);
 });

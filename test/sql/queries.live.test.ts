@@ -66,8 +66,8 @@ test("runs are listed latest first, narrowed, and page by page", async (t) => {
     aRun(4, { queue: "mail" }),
     aRun(5, { enqueuedAt: null }),
   ];
-  await upsertRows(pool, taskRunsTable, "ns", rows);
-  await upsertRows(pool, taskRunsTable, "other", [aRun(9)]);
+  await upsertRows(pool, { table: taskRunsTable, namespace: "ns" }, rows);
+  await upsertRows(pool, { table: taskRunsTable, namespace: "other" }, [aRun(9)]);
   const list = async (filter: Parameters<typeof listRuns>[2]) =>
     (await listRuns(pool, "ns", filter)).map(({ id }) => Number(id.slice(-2)));
   assert.deepEqual(await list({}), [4, 3, 2, 1, 5]);
@@ -83,7 +83,11 @@ test("runs are listed latest first, narrowed, and page by page", async (t) => {
 
 test("runs are counted by status, of all tasks or of one", async (t) => {
   const pool = await aPool(t);
-  await upsertRows(pool, taskRunsTable, "ns", [aRun(1), aRun(2), aRun(3, { status: "died", taskName: "b" })]);
+  await upsertRows(pool, { table: taskRunsTable, namespace: "ns" }, [
+    aRun(1),
+    aRun(2),
+    aRun(3, { status: "died", taskName: "b" }),
+  ]);
   assert.deepEqual(await countByStatus(pool, "ns"), { died: 1, succeeded: 2 });
   assert.deepEqual(await countByStatus(pool, "ns", "b"), { died: 1 });
   assert.deepEqual(await countByStatus(pool, "nobody"), {});
@@ -91,12 +95,12 @@ test("runs are counted by status, of all tasks or of one", async (t) => {
 
 test("cron runs are listed latest first, and the last of each schedule is told", async (t) => {
   const pool = await aPool(t);
-  await upsertRows(pool, cronJobRunsTable, "ns", [
+  await upsertRows(pool, { table: cronJobRunsTable, namespace: "ns" }, [
     aCronRun(1),
     aCronRun(2, { status: "skipped", reason: "held" }),
     aCronRun(3, { schedule: "z", taskName: "z", status: "failure", errorMessage: "no" }),
   ]);
-  await upsertRows(pool, cronJobRunsTable, "other", [aCronRun(1, { status: "missed" })]);
+  await upsertRows(pool, { table: cronJobRunsTable, namespace: "other" }, [aCronRun(1, { status: "missed" })]);
   assert.deepEqual(
     (await listCronRuns(pool, "ns")).map(({ id }) => id),
     ["run-3", "run-2", "run-1"],
@@ -117,8 +121,8 @@ test("cron runs are listed latest first, and the last of each schedule is told",
 
 test("a checkpoint moves only from where it was, and only in its epoch", async (t) => {
   const pool = await aPool(t);
-  await createCheckpoint(pool, "ns:q", "ledger", "life1");
-  await createCheckpoint(pool, "ns:q", "ledger", "life2");
+  await createCheckpoint(pool, { lane: "ns:q", projection: "ledger", incarnation: "life1" });
+  await createCheckpoint(pool, { lane: "ns:q", projection: "ledger", incarnation: "life2" });
   const start = await findCheckpoint(pool, "ns:q", "ledger");
   assert.ok(start);
   assert.deepEqual([start.incarnation, start.ms, start.seq, start.epoch], ["life1", 0, 0, 0]);
