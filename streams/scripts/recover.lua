@@ -36,8 +36,8 @@ for i, entry in ipairs(entries) do
       next = i > 1 and entries[i - 1][1] or ARGV[3]
       break
     end
-    -- How often it had been delivered is not known any more; the seconds since it was made are more than that, and keep growing.
-    local delivery = math.max(2, math.min(60000, math.floor((now - tonumber(string.match(id, '^%d+'))) / 1000)))
+    -- How often it had been delivered is not known any more: a number above that, which grows with time.
+    local delivery = math.min(60000, 100 + math.floor(math.abs(now - tonumber(string.match(id, "^%d+"))) / 1000))
     redis.call('XCLAIM', stream, 'workers', me, 0, id, 'RETRYCOUNT', delivery, 'FORCE')
     found[#found + 1] = { tonumber(ARGV[2]), id, delivery, 'left', tonumber(redis.call('HGET', KEYS[4], ARGV[2] .. ' ' .. id) or '0'), fields }
     events[#events + 1] = '{"type":"run.recovered","run":' .. cjson.encode(field(fields, 'run')) .. ',"task":' .. cjson.encode(field(fields, 'task'))
