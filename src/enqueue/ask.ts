@@ -3,6 +3,9 @@ import { ready, reconnectDelayMs, refusal } from "../../streams/connect.ts";
 import { pause } from "../../streams/lane.ts";
 import type { Connection } from "./connection.ts";
 
+/** How often it is looked why there is no connection, in ms: a password that is refused once will be refused again. */
+const GLANCE_MS = 200;
+
 /** Puts questions to Redis that change nothing there. */
 export type Ask = <T>(question: (redis: Redis) => Promise<T>) => Promise<T>;
 
@@ -29,8 +32,9 @@ export async function askBy<T>(
     let cause: unknown = new Error("Connection is closed");
     for (let attempt = 1; ; attempt += 1) {
       const left = deadline - performance.now();
-      if (left <= 0) throw new Unanswered(cause);
-      if (!(await ready(redis, left))) continue;
+      const trouble = connection.trouble();
+      if (left <= 0 || refusal(trouble) === "denied") throw new Unanswered(trouble ?? cause);
+      if (!(await ready(redis, Math.min(left, GLANCE_MS)))) continue;
       try {
         return await inTime(question(redis), left);
       } catch (error) {

@@ -8,6 +8,8 @@ export interface Connection {
   /** To be called when something is put in flight, and answered by one `release`. */
   hold(): void;
   release(): void;
+  /** Why there is no connection, as far as that is known; undefined while there is one. */
+  trouble(): Error | undefined;
   /** Resolves once nothing is in flight. */
   settled(): Promise<void>;
   /** Ends the connection. One that is used again is opened again. */
@@ -32,6 +34,7 @@ export function createConnection({ open, idleMs }: ConnectionParts): Connection 
   let client: Redis | undefined;
   let inFlight = 0;
   let attempts = 0;
+  let trouble: Error | undefined;
   const idlers: (() => void)[] = [];
   let timer: NodeJS.Timeout | undefined; // until the next attempt to connect, or until the idle connection is closed
 
@@ -39,8 +42,12 @@ export function createConnection({ open, idleMs }: ConnectionParts): Connection 
     client = made;
     // ioredis' own timer for reconnecting keeps the process alive; ours is cleared when nothing is in flight any more.
     made.options.retryStrategy = () => null;
+    made.on("error", (error: Error) => {
+      trouble = error;
+    });
     made.on("ready", () => {
       attempts = 0;
+      trouble = undefined;
       if (inFlight === 0) made.stream?.unref();
     });
     made.on("end", () => {
@@ -81,6 +88,7 @@ export function createConnection({ open, idleMs }: ConnectionParts): Connection 
       timer = setTimeout(end, idleMs);
       timer.unref();
     },
+    trouble: () => trouble,
     settled: () => (inFlight === 0 ? Promise.resolve() : new Promise((resolve) => idlers.push(resolve))),
     close: end,
   };

@@ -19,6 +19,8 @@ export interface Lanes {
   get(queue: string): DispatchLane | undefined;
   /** Opens a lane, and sees what time it is in Redis. Throws Unanswered when Redis is silent until the deadline (on `performance.now()`). */
   open(queue: string, deadline: number): Promise<DispatchLane>;
+  /** Why there is no connection, as far as that is known. */
+  trouble(): Error | undefined;
   /** The lane alone; sends nothing. */
   lane(queue: string): Promise<Lane>;
 }
@@ -61,6 +63,7 @@ export function createLanes(parts: LanesParts): Lanes {
 
   return {
     get: (queue) => (isClockSet ? lanes.get(queue) : undefined),
+    trouble: connection.trouble,
     lane: async (queue) => (await make(queue)).lane,
     async open(queue, deadline) {
       if (!isClockSet) await askBy(connection, deadline, (redis) => setClock(redis, clock));

@@ -75,11 +75,11 @@ interface Job {
 
 /** The lane that a task's runs go to. Throws EnqueueFailed when Redis is not there. */
 export async function openFor(parts: SendParts, task: TaskRecord, queue = task.queue): Promise<DispatchLane> {
-  const timeoutMs = parts.enqueueTimeoutMs();
   try {
-    return parts.lanes.get(queue) ?? (await parts.lanes.open(queue, performance.now() + timeoutMs));
+    const deadline = performance.now() + parts.enqueueTimeoutMs();
+    return parts.lanes.get(queue) ?? (await parts.lanes.open(queue, deadline));
   } catch (error) {
-    throw failure(task, error, { sent: 0, timeoutMs });
+    throw failure(parts, task, { error, sent: 0 });
   }
 }
 
@@ -107,7 +107,7 @@ async function dispatchAll({ parts, task, said, all }: Job, { lane, runs, carrie
     }
     return sent;
   } catch (error) {
-    throw failure(task, error, { sent: sent.length, timeoutMs });
+    throw failure(parts, task, { error, sent: sent.length });
   }
 }
 
@@ -117,25 +117,26 @@ export function toSent(landing: Landing, run: string, queue: string): Sent {
   return { run: existing ?? run, isNew: existing === undefined, queue, landing };
 }
 
-const REASONS = {
-  away: (said: string, timeoutMs: number) => `Redis did not take it within ${timeoutMs} ms (${said})`,
-  full: () => "Redis has no memory left for it: raise maxmemory, or let workers make room",
-  denied: (said: string) => `Redis does not let us in (${said})`,
-  other: (said: string) => `Redis refused it (${said})`,
+const REASONS: Readonly<Record<string, (said: string, timeoutMs: number) => string>> = {
+  away: (said, timeoutMs) => `Redis did not take it within ${timeoutMs} ms (${said})`,
+  full: () => "Redis has no memory left for it: raise its maxmemory, or let workers make room",
+  denied: (said) => `Redis does not let us in (${said})`,
 };
 
+/** How a dispatch failed, and how many of its runs Redis had taken by then. */
+export interface Failed {
+  readonly error: unknown;
+  readonly sent: number;
+}
+
 /** The error that a caller sees. What is no matter of Redis, such as a missing variable, stays as it is. */
-export function failure(
-  task: TaskRecord,
-  error: unknown,
-  { sent, timeoutMs }: { sent: number; timeoutMs: number },
-): Error {
+export function failure({ lanes, enqueueTimeoutMs }: SendParts, task: TaskRecord, { error, sent }: Failed): unknown {
   const isOfRedis = error instanceof CallFailed || error instanceof EnqueueRefused || error instanceof Unanswered;
-  if (!isOfRedis) return error as Error;
-  const cause = error instanceof EnqueueRefused ? error : error.cause;
-  const kind = refusal(cause);
+  if (!isOfRedis) return error;
+  const last = error instanceof EnqueueRefused ? error : error.cause;
+  const cause = refusal(last) === "away" ? (lanes.trouble() ?? last) : last;
   const said = cause instanceof Error ? cause.message : String(cause);
-  const reason = (kind in REASONS ? REASONS[kind as keyof typeof REASONS] : REASONS.other)(said, timeoutMs);
+  const reason = (REASONS[refusal(cause)] ?? ((text) => `Redis refused it (${text})`))(said, enqueueTimeoutMs());
   const ambiguous = error instanceof CallFailed ? error.wasSent : error.message.endsWith("stale");
   return enqueueFailed(task.name, { ambiguous, sent, reason, cause: error });
 }

@@ -26,8 +26,7 @@ export async function trigger(parts: SendParts, task: TaskRecord): Promise<Sent>
     throw invalidOption("trigger", `task "${task.name}" is on no schedule: dispatch it with kiq`);
   }
   const { lane, outbox } = await openFor(parts, task);
-  const timeoutMs = parts.enqueueTimeoutMs();
-  const deadline = performance.now() + timeoutMs;
+  const deadline = performance.now() + parts.enqueueTimeoutMs();
   const dispatch = async (slot: ManualSlot, carrier: Carrier) => {
     const landing = await outbox.add(manualRecord(task, slot, carrier), deadline);
     return toSent(landing, slot.run, lane.queue);
@@ -41,7 +40,7 @@ export async function trigger(parts: SendParts, task: TaskRecord): Promise<Sent>
       announce: parts.announce,
     });
   } catch (error) {
-    throw failure(task, error, { sent: 0, timeoutMs });
+    throw failure(parts, task, { error, sent: 0 });
   }
 }
 
