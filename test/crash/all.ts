@@ -11,6 +11,7 @@ import {
   sigtermWhileReading,
   silentLink,
 } from "./scenarios/redis.ts";
+import { projectorSteps, workerSteps } from "./scenarios/steps.ts";
 import {
   blockedLoop,
   frozen,
@@ -41,4 +42,6 @@ export const scenarios: readonly Scenario[] = [
   projectorKilled,
   projectorsAtOnce,
   postgresDown,
+  workerSteps,
+  projectorSteps,
 ];

@@ -1,4 +1,5 @@
 // A projector as a process of its own.
+import "./kill-at.ts";
 import { createProjector } from "tasktrail";
 import { broker } from "./tasks.ts";
 

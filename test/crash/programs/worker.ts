@@ -1,4 +1,5 @@
 // A worker as a process of its own. SIGTERM drains it; a second signal ends it at once.
+import "./kill-at.ts";
 import { createWorker, type WorkerOptions } from "tasktrail";
 import { broker } from "./tasks.ts";
 
