@@ -64,6 +64,7 @@ function blank(event: LedgerEvent, schedule: string): CronJobRun {
     holder: null,
     missedUntil: null,
     missedCount: null,
+    isMissedCountLeast: null,
     errorType: null,
     errorMessage: null,
     errorStack: null,
@@ -98,6 +99,7 @@ function atSlot(row: CronJobRun, event: SlotEvent): CronJobRun {
         reason: event.reason,
         missedUntil: event.until,
         missedCount: event.missedCount,
+        isMissedCountLeast: event.isAtLeast ?? false,
       };
   }
 }

@@ -84,8 +84,10 @@ function createRowCache(most: number): RowCache {
     put(before, folded) {
       for (const [key, row] of before) if (!folded.rows.has(key)) put(key, row);
       for (const [key, { row }] of folded.rows) put(key, row);
+      // Those of this batch always stay: until it is committed, Postgres has older ones.
+      const kept = Math.max(most, folded.rows.size);
       for (const key of rows.keys()) {
-        if (rows.size <= most) return;
+        if (rows.size <= kept) return;
         rows.delete(key);
       }
     },

@@ -25,6 +25,7 @@ create table cron_job_runs (
   holder text,
   missed_until timestamptz,
   missed_count integer,
+  is_missed_count_least boolean,
   error_type text,
   error_message text,
   error_stack text,
@@ -48,3 +49,4 @@ comment on column cron_job_runs.reason is 'Why it was skipped, missed, cancelled
 comment on column cron_job_runs.holder is 'The run that held the overlap lock when this one was skipped.';
 comment on column cron_job_runs.missed_until is 'The last slot of a range of missed ones.';
 comment on column cron_job_runs.missed_count is 'How many slots a range of missed ones holds.';
+comment on column cron_job_runs.is_missed_count_least is 'True when counting was given up: there were that many or more.';

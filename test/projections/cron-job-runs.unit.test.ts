@@ -47,6 +47,7 @@ test("a slot that fired and succeeded leaves one row", () => {
     holder: null,
     missedUntil: null,
     missedCount: null,
+    isMissedCountLeast: null,
     errorType: null,
     errorMessage: null,
     errorStack: null,
@@ -90,8 +91,8 @@ test("a skip keeps its reason and who held the lock", () => {
 test("a range of missed slots is one row with its count", () => {
   const [row] = rowsAfter([anEvent("slot.missed", {}, { run: undefined })]);
   assert.deepEqual(
-    [row?.status, row?.scheduledFor, row?.missedUntil, row?.missedCount, row?.reason],
-    ["missed", AT, AT + 180_000, 4, "nobody was there"],
+    [row?.status, row?.scheduledFor, row?.missedUntil, row?.missedCount, row?.isMissedCountLeast, row?.reason],
+    ["missed", AT, AT + 180_000, 4, true, "nobody was there"],
   );
 });
 

@@ -58,7 +58,7 @@ const FIELDS: { readonly [K in EventType]: object } = {
     scheduledLocal: "2023-11-14T23:13:20+01:00",
   },
   "slot.skipped": { reason: "held", holder: "x" },
-  "slot.missed": { until: AT + 180_000, missedCount: 4, reason: "nobody was there" },
+  "slot.missed": { until: AT + 180_000, missedCount: 4, isAtLeast: true, reason: "nobody was there" },
   "schedule.upserted": { expression: "* * * * *", timezone: "UTC", source: "code" },
   "schedule.paused": {},
   "schedule.resumed": {},

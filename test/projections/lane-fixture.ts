@@ -1,5 +1,5 @@
 import type { TestContext } from "node:test";
-import type { DatabasePool } from "slonik";
+import { type DatabasePool, type QuerySqlToken, sql } from "slonik";
 import type { ProjectorNotice } from "../../projections/lane-deps.ts";
 import { createProjection, type Projector } from "../../projections/project.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
@@ -11,6 +11,8 @@ import { EVENT_VERSION, type EventDraft } from "../../streams/events.ts";
 import { type LaneKeys, laneKeys } from "../../streams/keys.ts";
 import { type Lane, registerQueue } from "../../streams/lane.ts";
 import { encodeEvents, encodeHeader } from "../../streams/ledger.ts";
+
+import { testDatabase, testNamespace, testRedis } from "../support/servers.ts";
 
 type Redis = Lane["redis"];
 
@@ -119,4 +121,30 @@ export function startProjector(
   };
   t.after(stop);
   return { projector, notices, ended, stop };
+}
+
+/** The rows of a query. */
+export async function find(pool: DatabasePool, query: QuerySqlToken): Promise<Readonly<Record<string, unknown>>[]> {
+  return [...(await pool.any(query))] as Record<string, unknown>[];
+}
+
+/** A lane with a recorder, and a migrated database that is still empty. */
+export async function aLane(t: TestContext) {
+  const where = { redis: await testRedis(), database: await testDatabase(), namespace: testNamespace() };
+  const pool = await aPool(t, where.database);
+  const recorder = await aRecorder(t, where.redis, where.namespace);
+  const eventCount = async () =>
+    Number((await find(pool, sql.unsafe`select count(*)::integer as n from ledger_events`))[0]?.n);
+  return { where, pool, eventCount, ...recorder };
+}
+
+/** The events of a run that succeeds at once. */
+export function aLife(run: string) {
+  const of = { run, task: "noop" };
+  const attempt = { ...of, attempt: 1, delivery: 1 };
+  return [
+    { type: "run.enqueued", ...of },
+    { type: "run.started", ...attempt },
+    { type: "run.succeeded", ...attempt, durationMs: 1 },
+  ];
 }

@@ -8,18 +8,9 @@ import { startPostgres } from "../../src/dev/start-postgres.ts";
 import { startRedis } from "../../src/dev/start-redis.ts";
 import { createRunIds } from "../../streams/ids.ts";
 import { eventually, testDatabase, testNamespace, testRedis } from "../support/servers.ts";
-import { aPool, aRecorder, type Running, startProjector } from "./lane-fixture.ts";
+import { aLife, aPool, aRecorder, type Running, startProjector } from "./lane-fixture.ts";
 
 const ids = createRunIds("default");
-
-function aLife(run = ids(Date.now())) {
-  const attempt = { run, task: "noop", attempt: 1, delivery: 1 };
-  return [
-    { type: "run.enqueued", run, task: "noop" },
-    { type: "run.started", ...attempt },
-    { type: "run.succeeded", ...attempt, durationMs: 1 },
-  ];
-}
 
 function projectedBy({ notices }: Running): number {
   return notices.reduce((sum, one) => sum + (one.kind === "batch.projected" ? one.events : 0), 0);
@@ -31,7 +22,7 @@ test("Postgres may go and come back as it likes: the projector waits, and applie
   const { record } = await aRecorder(t, where.redis, where.namespace);
   const running = startProjector(t, { ...where, settings: { batchEntries: 5 } });
   for (const turn of [1, 2, 3]) {
-    for (let n = 0; n < 40; n += 1) await record(...aLife());
+    for (let n = 0; n < 40; n += 1) await record(...aLife(ids(Date.now())));
     await eventually(() => projectedBy(running) > (turn - 1) * 120);
     if (turn === 2) await postgres.kill();
     await postgres.restart();
@@ -61,7 +52,7 @@ test("a projector that starts before Postgres and Redis waits for both", async (
   await postgres.restart();
   await redis.restart();
   const { record } = await aRecorder(t, where.redis, where.namespace);
-  await record(...aLife());
+  await record(...aLife(ids(Date.now())));
   await eventually(() => projectedBy(running) === 3, { timeoutMs: 20_000 });
   await running.stop();
 });
@@ -71,11 +62,11 @@ test("Redis may restart: the projector goes on where it was", async (t) => {
   const where = { redis: redis.url, database: await testDatabase(), namespace: testNamespace() };
   const first = await aRecorder(t, where.redis, where.namespace);
   const running = startProjector(t, where);
-  await first.record(...aLife());
+  await first.record(...aLife(ids(Date.now())));
   await eventually(() => projectedBy(running) === 3);
   await redis.restart();
   const second = await aRecorder(t, where.redis, where.namespace);
-  await second.record(...aLife());
+  await second.record(...aLife(ids(Date.now())));
   await eventually(() => projectedBy(running) === 6, { timeoutMs: 20_000 });
   assert.equal(running.projector.health().isReady, true);
   await running.stop();
@@ -86,7 +77,7 @@ test("a row that somebody else has locked is waited for, not skipped", async (t)
   const pool = await aPool(t, where.database);
   const { record } = await aRecorder(t, where.redis, where.namespace);
   const running = startProjector(t, where);
-  const [enqueued, started] = aLife();
+  const [enqueued, started] = aLife(ids(Date.now()));
   await record(enqueued as object);
   await eventually(() => projectedBy(running) === 1);
   await pool.transaction(async (session) => {

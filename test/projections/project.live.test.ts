@@ -1,47 +1,21 @@
 import assert from "node:assert/strict";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import fc from "fast-check";
 import { type DatabasePool, type QuerySqlToken, sql } from "slonik";
-import { cronJobRuns } from "../../projections/cron-job-runs.ts";
 import { LEDGER } from "../../projections/lane-deps.ts";
 import { HistoryViolation } from "../../projections/projection.ts";
-import { taskRuns } from "../../projections/task-runs.ts";
 import { findCheckpoint } from "../../sql/queries/checkpoints.ts";
 import { listParked } from "../../sql/queries/parked.ts";
 import { countByStatus, findRun } from "../../sql/queries/task-runs.ts";
 import { createRunIds } from "../../streams/ids.ts";
 import { eventually, testDatabase, testNamespace, testRedis } from "../support/servers.ts";
 import { anEvent, CRON_RUN, EVENT_TYPES, RUN } from "./events.ts";
-import { aPool, aRecorder, startProjector } from "./lane-fixture.ts";
-
-type Row = Readonly<Record<string, unknown>>;
-
-async function find(pool: DatabasePool, query: QuerySqlToken): Promise<Row[]> {
-  return [...(await pool.any(query))] as Row[];
-}
-
-async function setUp(t: TestContext) {
-  const where = { redis: await testRedis(), database: await testDatabase(), namespace: testNamespace() };
-  const pool = await aPool(t, where.database);
-  const recorder = await aRecorder(t, where.redis, where.namespace);
-  const eventCount = async () =>
-    Number((await find(pool, sql.unsafe`select count(*)::integer as n from ledger_events`))[0]?.n);
-  return { where, pool, eventCount, ...recorder };
-}
-
-/** The events of one run in one entry each. */
-function aLife(run: string) {
-  const of = { run, task: "noop" };
-  const attempt = { ...of, attempt: 1, delivery: 1 };
-  return [
-    { type: "run.enqueued", ...of },
-    { type: "run.started", ...attempt },
-    { type: "run.succeeded", ...attempt, durationMs: 1 },
-  ];
-}
+import { histories } from "./histories.ts";
+import { aLane, aLife, aPool, aRecorder, find, startProjector } from "./lane-fixture.ts";
 
 test("what is recorded is archived, readable through the view, and folded into both tables", async (t) => {
-  const { where, pool, record, eventCount } = await setUp(t);
+  const { where, pool, record, eventCount } = await aLane(t);
   const started = startProjector(t, where);
   await record(...aLife(RUN));
   await record({ ...anEvent("slot.fired", { run: CRON_RUN }), position: undefined, queue: undefined });
@@ -82,7 +56,7 @@ test("what is recorded is archived, readable through the view, and folded into b
 });
 
 test("every event type goes through the database", async (t) => {
-  const { where, pool, record, eventCount } = await setUp(t);
+  const { where, pool, record, eventCount } = await aLane(t);
   startProjector(t, where);
   const ids = createRunIds("default");
   for (const type of EVENT_TYPES)
@@ -93,7 +67,7 @@ test("every event type goes through the database", async (t) => {
 });
 
 test("two projectors at once apply each event once", async (t) => {
-  const { where, pool, record, eventCount } = await setUp(t);
+  const { where, pool, record, eventCount } = await aLane(t);
   const both = [startProjector(t, where), startProjector(t, where)];
   const ids = createRunIds("default");
   const runs = Array.from({ length: 400 }, () => ids(Date.now()));
@@ -127,7 +101,7 @@ function dozing(pool: DatabasePool, until: Promise<unknown>): DatabasePool {
 }
 
 test("a projector that slept while another one worked finds itself on standby, not a broken history", async (t) => {
-  const { where, pool, record, redis, keys, eventCount } = await setUp(t);
+  const { where, pool, record, redis, keys, eventCount } = await aLane(t);
   for (const past of [0, 3]) {
     const { promise: awake, resolve: wake } = Promise.withResolvers<void>();
     const slow = startProjector(t, { ...where, database: () => dozing(pool, awake) });
@@ -147,7 +121,7 @@ test("a projector that slept while another one worked finds itself on standby, n
 });
 
 test("a projector that is stopped and started in the middle goes on where it was", async (t) => {
-  const { where, pool, record, eventCount } = await setUp(t);
+  const { where, pool, record, eventCount } = await aLane(t);
   const ids = createRunIds("default");
   let isWriting = true;
   const restarting = (async () => {
@@ -166,7 +140,7 @@ test("a projector that is stopped and started in the middle goes on where it was
 });
 
 test("a lane whose history has diverged stops alone, loudly, and writes nothing", async (t) => {
-  const { where, pool, record, append, redis, keys, eventCount } = await setUp(t);
+  const { where, pool, record, append, redis, keys, eventCount } = await aLane(t);
   const other = await aRecorder(t, where.redis, where.namespace, "other");
   const before = startProjector(t, where);
   await record({ type: "run.due", run: RUN, task: "t" });
@@ -190,7 +164,7 @@ test("a lane whose history has diverged stops alone, loudly, and writes nothing"
 });
 
 test("a ledger that was emptied has diverged, too", async (t) => {
-  const { where, record, redis, keys, eventCount } = await setUp(t);
+  const { where, record, redis, keys, eventCount } = await aLane(t);
   const { notices } = startProjector(t, where);
   await record({ type: "run.due", run: RUN, task: "t" });
   await eventually(async () => (await eventCount()) === 1);
@@ -201,45 +175,41 @@ test("a ledger that was emptied has diverged, too", async (t) => {
   assert.match(String(told.kind === "problem" && told.error), /Redis has nothing there/);
 });
 
-test("poison parks its key with the error, and everything else goes on", async (t) => {
-  const { where, pool, record, append, eventCount } = await setUp(t);
-  const { notices } = startProjector(t, where);
-  const ids = createRunIds("default");
-  const runs = Array.from({ length: 20 }, () => ids(Date.now()));
-  const poisoned = runs[7] as string;
-  await record(...runs.map((run) => aLife(run)[0] as object));
-  await eventually(async () => (await eventCount()) === 20);
-  await record(...runs.map((run) => ({ ...aLife(run)[1], ...(run === poisoned ? { attempt: "two" } : {}) })));
-  await append({ events: "this is no JSON \0" });
-  await record({ type: "run.due", run: "no-uuid", task: "t" }, { type: "run.invented", run: RUN });
-  await record(...runs.map((run) => aLife(run)[2] as object));
-  await eventually(async () => (await eventCount()) === 63);
-  assert.deepEqual(await countByStatus(pool, where.namespace), { succeeded: 19, waiting: 1 });
-  const parked = await listParked(pool, where.namespace);
-  assert.deepEqual(new Set(parked.map(({ eventType }) => eventType)), new Set(["run.started", "run.due"]));
-  assert.equal(parked.find(({ key }) => key === poisoned)?.projection, "task_runs");
-  const checkpoint = await findCheckpoint(pool, `${where.namespace}:default`, LEDGER);
-  assert.equal(checkpoint?.unknownEvents, 2);
-  assert.equal(notices.filter((one) => one.kind === "problem").length, 2);
-  const malformed = await find(pool, sql.unsafe`select raw from ledger_entries where raw is not null`);
-  assert.match(String(malformed[0]?.raw), /this is no JSON \\u0000/);
-});
-
-test("a parked key stays parked for the next projector", async (t) => {
-  const { where, pool, record, eventCount } = await setUp(t);
-  const refusing = { ...taskRuns, fold: () => assert.fail("poison") };
-  const first = startProjector(t, { ...where, projections: [refusing as never, cronJobRuns as never] });
-  await record(aLife(RUN)[0] as object);
-  await eventually(async () => (await listParked(pool, where.namespace)).length === 1);
-  await first.stop();
-  startProjector(t, where);
-  await record(aLife(RUN)[1] as object);
-  await eventually(async () => (await eventCount()) === 2);
-  assert.equal(await findRun(pool, where.namespace, RUN), undefined);
+test("neither the size of batches nor what is remembered between them changes a row", async (t) => {
+  const where = { redis: await testRedis(), namespace: testNamespace() };
+  const { record } = await aRecorder(t, where.redis, where.namespace);
+  const samples = fc.sample(histories, { numRuns: 20, seed: 7 });
+  const history = samples.reduce((longest, one) => (one.length > longest.length ? one : longest));
+  assert.ok(history.length > 60);
+  for (const { position: _, traceId: __, ...event } of history) await record(event);
+  const tables: unknown[] = [];
+  for (const settings of [
+    { batchEntries: 1_000 },
+    { batchEntries: 1, lingerMs: 0, cachedRows: 0 },
+    { batchEntries: 7, lingerBelow: 0, cachedRows: 2 },
+    { batchEntries: 3, lingerBelow: 0 },
+  ]) {
+    const database = await testDatabase();
+    const pool = await aPool(t, database);
+    const { stop, notices } = startProjector(t, { ...where, database, settings });
+    const count = sql.unsafe`select from ledger_events`;
+    await eventually(async () => (await find(pool, count)).length === history.length);
+    await stop();
+    assert.deepEqual(
+      notices.filter(({ kind }) => kind === "problem"),
+      [],
+    );
+    const dump = async (query: QuerySqlToken) => (await find(pool, query)).map((row) => JSON.stringify(row));
+    tables.push({
+      runs: await dump(sql.unsafe`select t::text from task_runs t order by id`),
+      crons: await dump(sql.unsafe`select t::text from cron_job_runs t order by id`),
+    });
+  }
+  for (const table of tables.slice(1)) assert.deepEqual(table, tables[0]);
 });
 
 test("a transition after an ending stops the projector, and nothing of its batch is kept", async (t) => {
-  const { where, record, eventCount } = await setUp(t);
+  const { where, record, eventCount } = await aLane(t);
   await record(...aLife(RUN));
   await record({ type: "run.started", run: RUN, task: "noop", attempt: 2, delivery: 1 });
   const { ended, projector } = startProjector(t, where);
@@ -249,7 +219,7 @@ test("a transition after an ending stops the projector, and nothing of its batch
 });
 
 test("Redis is trimmed to the checkpoint's own entry, and never beyond it", async (t) => {
-  const { where, record, redis, keys, eventCount } = await setUp(t);
+  const { where, record, redis, keys, eventCount } = await aLane(t);
   const ids = createRunIds("default");
   await redis.config("SET", "stream-node-max-entries", "100");
   const { notices } = startProjector(t, { ...where, settings: { keepMs: 0, trimEveryMs: 1, batchEntries: 50 } });
@@ -265,7 +235,7 @@ test("Redis is trimmed to the checkpoint's own entry, and never beyond it", asyn
 });
 
 test("queues that appear later are found", async (t) => {
-  const { where, eventCount } = await setUp(t);
+  const { where, eventCount } = await aLane(t);
   const { projector } = startProjector(t, { ...where, queues: ["declared"] });
   await eventually(() => projector.health().isReady);
   assert.deepEqual(Object.keys(projector.health().lanes).sort(), ["declared", "default"]);
@@ -275,7 +245,7 @@ test("queues that appear later are found", async (t) => {
 });
 
 test("the archive has a partition for today and a week ahead", async (t) => {
-  const { where, pool, record, eventCount } = await setUp(t);
+  const { where, pool, record, eventCount } = await aLane(t);
   startProjector(t, where);
   await record(aLife(RUN)[0] as object);
   await eventually(async () => (await eventCount()) === 1);
