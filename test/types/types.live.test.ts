@@ -2,17 +2,17 @@ import assert from "node:assert/strict";
 import { cpSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, test } from "node:test";
-import { COMPILERS, compile, instantiationsIn, makeProject } from "./support/compilers.ts";
-import { root } from "./support/modules.ts";
-import { scratchFolder } from "./support/programs.ts";
+import { COMPILERS, compile, instantiationsIn, makeProject } from "../support/compilers.ts";
+import { root } from "../support/modules.ts";
+import { scratchFolder } from "../support/programs.ts";
 
 const folder = scratchFolder("types");
-const right = ["contracts", "tasks", "inference", "adapters", "recipes"].map((name) => `${name}.mts`);
-const wrong = "mistakes.mts";
+const right = ["contracts", "tasks", "inference", "adapters", "recipes"].map((name) => `${name}.ts`);
+const wrong = "mistakes.ts";
 
 before(async () => {
   await makeProject(folder);
-  cpSync(join(root, "test/types"), folder, { recursive: true });
+  cpSync(join(root, "test/types/user"), folder, { recursive: true });
 });
 
 /** The mistakes by their numbers: the lines that they stand on, and what TypeScript 7 says to them. */
@@ -72,7 +72,7 @@ for (const [name, compiler] of Object.entries(COMPILERS)) {
     const { output } = await compile(compiler, folder, { files: right, options });
     assert.equal(output, "");
     const named = new Set<string>();
-    for (const file of readdirSync(outDir).filter((one) => one.endsWith(".d.mts"))) {
+    for (const file of readdirSync(outDir).filter((one) => one.endsWith(".d.ts"))) {
       const text = readFileSync(join(outDir, file), "utf8");
       for (const [, module = ""] of text.matchAll(/(?:from|import\()\s*"([^"]+)"/g)) named.add(module);
     }
