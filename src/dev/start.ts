@@ -23,9 +23,18 @@ await program(async () => {
   await runDemo(
     { redisUrl: servers.redis.url, databaseUrl: servers.postgres.url, folder: shop, print: console.log },
     stop.signal,
-  );
+  ).catch(explain);
   return 0;
 });
+
+/** Says what to do about errors that a user of a checkout can mend. */
+function explain(error: unknown): never {
+  const code = (error as { code?: unknown }).code;
+  if (code !== "migration_changed" && code !== "database_too_new") throw error;
+  throw new DevError(
+    `${(error as Error).message}\nThis checkout is another one than made the data: \`npm run reset\` begins anew.`,
+  );
+}
 
 function greet({ redis, postgres }: Servers, shop: string): void {
   console.log(`

@@ -4,10 +4,11 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { createPool, type DatabasePool } from "slonik";
 import { createProjector, createScheduler, createWorker, type Role } from "tasktrail";
+import { migrate } from "../../../sql/migrate.ts";
 import { laneKeys } from "../../../streams/keys.ts";
 import { broker } from "./broker.ts";
 import { watchInbox, writeSampleCsv } from "./inbox.ts";
-import { type MailCatcher, startMailCatcher } from "./mail-catcher.ts";
+import { startMailCatcher } from "./mail-catcher.ts";
 import { narrate } from "./narrator.ts";
 import "./process-upload.ts";
 import { sendWelcomeEmail } from "./send-welcome-email.ts";
@@ -39,37 +40,69 @@ export async function runDemo(options: DemoOptions, signal: AbortSignal): Promis
     SHOP_CATALOG_URL: supplier.url,
   });
   process.env.LOG_LEVEL ??= "fatal"; // the story below tells of failures in its own words
-  const namespace = process.env.TASKTRAIL_NAMESPACE || "tasktrail";
   const pool = await createPool(options.databaseUrl, { maximumPoolSize: 3 });
+  await migrate(pool);
+  await createTables(pool);
   const inbox = join(options.folder, "inbox");
   await mkdir(inbox, { recursive: true });
-  await createTables(pool);
+  const story = await tellStory(options);
+  try {
+    await work(options, { supplier, pool, inbox }, signal);
+  } finally {
+    await story.end();
+    for (const line of ["", "In all, this start and those before it:", ...(await summarise(pool))]) print(line);
+    await broker.close();
+    await pool.end();
+  }
+}
 
+/** Has the roles, the inbox and the scenes at work until the signal is aborted and all is drained. */
+async function work(options: DemoOptions, stage: Stage, signal: AbortSignal): Promise<void> {
   const roles = [
     createWorker(broker, { concurrency: 8, shutdownGrace: "5s" }),
     createScheduler(broker),
     createProjector(broker),
   ];
-  const ended = new AbortController();
-  const follower = new Redis(options.redisUrl, { protocol: 2 });
-  const from = (await follower.xrevrange(laneKeys(namespace, "default").events, "+", "-", "COUNT", 1))[0]?.[0] ?? "0-0";
-  const story = narrate(follower, { namespace, queue: "default", from, print }, ended.signal);
-  const work = Promise.all([
-    ...roles.map((role) => role.run(signal)),
-    watchInbox(inbox, signal),
-    scenes(options, { mail, supplier, pool, inbox }, signal),
-  ]);
   try {
-    await work;
+    await Promise.all([
+      ...roles.map((role) => role.run(signal)),
+      watchInbox(stage.inbox, signal),
+      unlessAborted(scenes(options, stage, signal), signal),
+    ]);
   } finally {
     await settleDown(roles);
-    ended.abort();
-    await story.catch(() => {});
-    follower.disconnect();
-    for (const line of ["", "In all, this start and those before it:", ...(await summarise(pool))]) print(line);
-    await broker.close();
-    await pool.end();
   }
+}
+
+/** Follows the ledger on a connection of its own, from now on. */
+async function tellStory({ redisUrl, print }: DemoOptions): Promise<{ end(): Promise<void> }> {
+  const namespace = process.env.TASKTRAIL_NAMESPACE || "tasktrail";
+  const over = new AbortController();
+  const follower = new Redis(redisUrl, { protocol: 2 });
+  const last = await follower.xrevrange(laneKeys(namespace, "default").events, "+", "-", "COUNT", 1);
+  const from = last[0]?.[0] ?? "0-0";
+  const story = narrate(follower, { namespace, queue: "default", from, print }, over.signal);
+  return {
+    async end() {
+      over.abort();
+      await story.catch(() => {});
+      follower.disconnect();
+    },
+  };
+}
+
+/** Waits for something, but not longer than until the signal is aborted. */
+async function unlessAborted(something: Promise<void>, signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  if (signal.aborted) resolve();
+  signal.addEventListener("abort", () => resolve(), { once: true });
+  const isOver = () => signal.aborted;
+  await Promise.race([
+    promise,
+    something.catch((error: unknown) => {
+      if (!isOver()) throw error; // once the shop closes, its last dispatches may fail
+    }),
+  ]);
 }
 
 async function settleDown(roles: readonly Role[]): Promise<void> {
@@ -77,7 +110,6 @@ async function settleDown(roles: readonly Role[]): Promise<void> {
 }
 
 interface Stage {
-  readonly mail: MailCatcher;
   readonly supplier: Supplier;
   readonly pool: DatabasePool;
   readonly inbox: string;
