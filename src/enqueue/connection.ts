@@ -42,6 +42,7 @@ export function createConnection({ open, idleMs }: ConnectionParts): Connection 
     client = made;
     // ioredis' own timer for reconnecting keeps the process alive; ours is cleared when nothing is in flight any more.
     made.options.retryStrategy = () => null;
+    made.setMaxListeners(0); // each call that waits for the connection listens
     made.on("error", (error: Error) => {
       trouble = error;
     });

@@ -1,8 +1,9 @@
 import type { Redis } from "ioredis";
+import { refusal } from "../../streams/connect.ts";
 import type { EnqueueRecord } from "../../streams/enqueue.ts";
 import { createRunIds, type RunIds } from "../../streams/ids.ts";
 import { createRedisClock, type Lane, openLane, type RedisClock, registerQueue } from "../../streams/lane.ts";
-import { askBy } from "./ask.ts";
+import { askBy, Unanswered } from "./ask.ts";
 import { createOutbox, type Outbox } from "./coalesce.ts";
 import type { Connection } from "./connection.ts";
 
@@ -40,7 +41,20 @@ export function createLanes(parts: LanesParts): Lanes {
   const clock = createRedisClock();
   const lanes = new Map<string, DispatchLane>();
   let isClockSet = false;
+  let asking: Promise<void> | undefined;
 
+  /** Asks for the time, together with all who want to know it now. Comes back without it when only their time was up. */
+  const learnTime = async (deadline: number): Promise<void> => {
+    asking ??= askBy(connection, deadline, (redis) => setClock(redis, clock));
+    try {
+      await asking;
+      isClockSet = true;
+    } catch (error) {
+      asking = undefined;
+      const mayTryAgain = error instanceof Unanswered && refusal(error.cause) === "away";
+      if (!mayTryAgain || performance.now() >= deadline) throw error;
+    }
+  };
   const make = async (queue: string): Promise<DispatchLane> => {
     const redis = await connection.client();
     const known = lanes.get(queue);
@@ -66,8 +80,7 @@ export function createLanes(parts: LanesParts): Lanes {
     trouble: connection.trouble,
     lane: async (queue) => (await make(queue)).lane,
     async open(queue, deadline) {
-      if (!isClockSet) await askBy(connection, deadline, (redis) => setClock(redis, clock));
-      isClockSet = true;
+      while (!isClockSet) await learnTime(deadline);
       return make(queue);
     },
   };

@@ -1,0 +1,239 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { z } from "zod";
+import { createBroker } from "../../../src/broker.ts";
+import { currentRun } from "../../../src/enqueue/current-run.ts";
+import { toEntry } from "../../../streams/entry.ts";
+import { laneKeys } from "../../../streams/keys.ts";
+import { openWork, type TestWork } from "../../support/work.ts";
+
+const input = z.object({ to: z.string(), copies: z.number().default(1) });
+
+/** The entries of a queue, oldest first. */
+async function entriesOf({ redis, namespace }: TestWork, queue = "default") {
+  const found = await redis.xrange(laneKeys(namespace, queue).tasks, "-", "+");
+  return found.map(([id, fields]) => ({ id, ...toEntry(fields) }));
+}
+
+test("a dispatch is an entry and an event, and both hold what the schema encodes", async () => {
+  await using work = await openWork();
+  const letter = work.broker.task({ name: "letter", input, run() {} });
+  const before = Date.now();
+  const run = await letter.kiq({ to: "Ada", secret: "x" } as { to: string });
+  const [entry] = await entriesOf(work);
+  const { id: _id, meta, ...rest } = entry as NonNullable<typeof entry>;
+  assert.deepEqual(rest, {
+    v: "1",
+    run: run.id,
+    task: "letter",
+    attempt: 1,
+    key: "",
+    expires: 0,
+    body: '{"to":"Ada","copies":1}',
+  });
+  const { enqueuedAt, ...others } = JSON.parse(meta);
+  assert.deepEqual(others, {});
+  assert.ok(Math.abs(enqueuedAt - before) < 2_000);
+  const [event] = await work.ledger.events();
+  assert.deepEqual(
+    { type: event?.type, run: run.id, input: event?.type === "run.enqueued" && event.input },
+    { type: "run.enqueued", run: run.id, input: { to: "Ada", copies: 1 } },
+  );
+  assert.equal(run.isNew, true);
+});
+
+test("what is said about a dispatch travels with it", async () => {
+  await using work = await openWork();
+  const letter = work.broker.task({ name: "letter", version: 3, input, run() {} });
+  const options = {
+    expires: "1m",
+    labels: { tenant: "acme" },
+    timeout: "2s",
+    retry: { attempts: 7, delay: "3s", backoff: "fixed" },
+    key: "k1",
+    keyTtl: "run",
+  } as const;
+  const run = await letter.with(options).kiq({ to: "Ada" });
+  const [entry] = await entriesOf(work);
+  const { enqueuedAt, ...meta } = JSON.parse(entry?.meta ?? "");
+  assert.deepEqual(meta, {
+    taskVersion: 3,
+    labels: { tenant: "acme" },
+    timeoutMs: 2_000,
+    retry: { attempts: 7, delayMs: 3_000, backoff: "fixed" },
+    keyUntil: 0,
+  });
+  assert.equal(entry?.expires, enqueuedAt + 60_000);
+  assert.equal(entry?.key, work.keys.key("letter", "k1"));
+  assert.equal(await work.redis.get(work.keys.key("letter", "k1")), run.id);
+  const [event] = await work.ledger.events();
+  assert.ok(event?.type === "run.enqueued");
+  const { taskVersion, labels, key, expiresAt } = event;
+  assert.deepEqual(
+    { taskVersion, labels, key, expiresAt },
+    { taskVersion: 3, labels: { tenant: "acme" }, key: "k1", expiresAt: enqueuedAt + 60_000 },
+  );
+});
+
+test("a dispatch with a delay, or for an instant, is scheduled by Redis' clock", async () => {
+  await using work = await openWork();
+  const letter = work.broker.task({ name: "letter", input, run() {} });
+  const at = new Date(Date.now() + 3_600_000);
+  const first = await letter.with({ delay: "10m" }).kiq({ to: "Ada" });
+  const second = await letter.with({ at }).kiq({ to: "Ada" });
+  const past = await letter.with({ at: new Date(0) }).kiq({ to: "Ada" });
+  const [seconds] = await work.redis.time();
+  const dueAt = Number(await work.redis.zscore(work.keys.scheduled, first.id));
+  assert.ok(Math.abs(dueAt - (Number(seconds) * 1_000 + 600_000)) < 3_000);
+  assert.equal(Number(await work.redis.zscore(work.keys.scheduled, second.id)), at.getTime());
+  assert.deepEqual(
+    (await entriesOf(work)).map(({ run }) => run),
+    [past.id],
+  );
+});
+
+test("the same key gives the first run back, to another process as well", async () => {
+  await using work = await openWork();
+  const declare = (broker: typeof work.broker) => broker.task({ name: "letter", input, run() {} });
+  const [one, other] = [declare(work.broker), declare(work.another())];
+  const first = await one.with({ key: "once" }).kiq({ to: "Ada" });
+  const second = await other.with({ key: "once", delay: "1h" }).kiq({ to: "Eve" });
+  assert.deepEqual([second.id, second.isNew], [first.id, false]);
+  const together = await Promise.all([1, 2, 3].map(() => one.with({ key: "twice" }).kiq({ to: "Ada" })));
+  assert.equal(new Set(together.map(({ id }) => id)).size, 1);
+  assert.equal(together.filter(({ isNew }) => isNew).length, 1);
+  assert.equal((await entriesOf(work)).length, 2);
+  assert.equal(await work.redis.pttl(work.keys.key("letter", "once")).then((ms) => ms > 29 * 86_400_000), true);
+});
+
+test("many are dispatched in order, in calls of at most 500, and each may have its key", async () => {
+  await using work = await openWork();
+  const letter = work.broker.task({ name: "letter", input, run() {} });
+  const inputs = Array.from({ length: 1_201 }, (_, index) => ({ to: `n${index % 1_000}` }));
+  const runs = await letter.kiqMany(inputs, { key: ({ to }) => to });
+  assert.equal(runs.length, 1_201);
+  assert.equal(runs.filter(({ isNew }) => isNew).length, 1_000);
+  assert.equal(runs[1_000]?.id, runs[0]?.id);
+  const entries = await entriesOf(work);
+  assert.deepEqual(
+    entries.map(({ run }) => run),
+    runs.slice(0, 1_000).map(({ id }) => id),
+  );
+  assert.ok((await work.redis.xlen(work.keys.events)) <= 3);
+  assert.deepEqual(await letter.kiqMany([]), []);
+});
+
+test("calls are cut by their bytes as well, and one that is too large alone goes alone", async () => {
+  await using work = await openWork();
+  const letter = work.broker.task({ name: "letter", input, run() {} });
+  const text = "ü".repeat(40_000);
+  await Promise.all(Array.from({ length: 9 }, () => letter.kiq({ to: text })));
+  const batches = await work.redis.xrange(work.keys.events, "-", "+");
+  const counts = batches.map(([, fields]) => Number(fields[3]));
+  assert.equal(
+    counts.reduce((sum, count) => sum + count),
+    9,
+  );
+  assert.ok(
+    counts.every((count) => count <= 3),
+    `batches of ${counts.join(", ")}`,
+  );
+});
+
+test("the dispatches of one tick are one call", async () => {
+  await using work = await openWork();
+  const letter = work.broker.task({ name: "letter", input, run() {} });
+  await letter.kiq({ to: "first" });
+  await Promise.all(Array.from({ length: 300 }, (_, index) => letter.kiq({ to: `n${index}` })));
+  assert.equal(await work.redis.xlen(work.keys.events), 2);
+  const bodies = (await entriesOf(work)).map(({ body }) => JSON.parse(body).to);
+  assert.deepEqual(bodies, ["first", ...Array.from({ length: 300 }, (_, index) => `n${index}`)]);
+});
+
+test("a bad input is refused before anything is sent, and costs nobody else anything", async () => {
+  await using work = await openWork();
+  const letter = work.broker.task({ name: "letter", input, run() {} });
+  const [good, bad] = await Promise.allSettled([letter.kiq({ to: "Ada" }), letter.kiq({ to: 5 } as never)]);
+  assert.equal(good.status, "fulfilled");
+  assert.equal(bad.status === "rejected" && bad.reason.code, "invalid_input");
+  await assert.rejects(letter.kiqMany([{ to: "a" }, { to: null } as never]), { code: "invalid_input" });
+  await assert.rejects(letter.with({ key: "" }).kiq({ to: "a" }), { code: "invalid_option" });
+  await assert.rejects(letter.with({ dealy: "5m" } as never).kiq({ to: "a" }), /Did you mean "delay"\?/);
+  assert.equal((await entriesOf(work)).length, 1);
+});
+
+test("an input that is changed while it waits is sent as it was given", async () => {
+  await using work = await openWork();
+  const letter = work.broker.task({ name: "letter", input: z.object({ tags: z.any() }), run() {} });
+  const given = { tags: { colour: "red" } };
+  const sending = letter.kiq(given);
+  given.tags.colour = "blue";
+  await sending;
+  const [event] = await work.ledger.events();
+  assert.deepEqual(event?.type === "run.enqueued" && event.input, { tags: { colour: "red" } });
+  assert.equal((await entriesOf(work))[0]?.body, '{"tags":{"colour":"red"}}');
+});
+
+test("an asynchronous schema is waited for", async () => {
+  await using work = await openWork();
+  const slow = z.object({ to: z.string().refine(async (name) => name !== "Eve", "not her") });
+  const letter = work.broker.task({ name: "letter", input: slow, run() {} });
+  await letter.kiq({ to: "Ada" });
+  await assert.rejects(letter.kiq({ to: "Eve" }), /input\.to: not her/);
+});
+
+test("what a handler dispatches has its run as parent, and the first of the chain as root", async () => {
+  await using work = await openWork();
+  const child = work.broker.task({ name: "child", run() {} });
+  const carrier = { traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01" };
+  await child.kiq();
+  await currentRun.run({ run: "p", root: "r", carrier }, () => child.kiq());
+  const metas = (await entriesOf(work)).map(({ meta }) => JSON.parse(meta));
+  assert.deepEqual(
+    metas.map(({ parent, root }) => [parent, root]),
+    [
+      [undefined, undefined],
+      ["p", "r"],
+    ],
+  );
+});
+
+test("a run can be sent to another queue, and both queues are on the list", async () => {
+  await using work = await openWork();
+  const letter = work.broker.task({ name: "letter", input, run() {} });
+  await letter.kiq({ to: "Ada" });
+  const run = await letter.with({ queue: "slow" }).kiq({ to: "Ada" });
+  assert.deepEqual(
+    (await entriesOf(work, "slow")).map((entry) => entry.run),
+    [run.id],
+  );
+  assert.equal(await run.status(), "waiting");
+  assert.equal(await letter.handle(run.id).status(), "waiting");
+  const { listQueues } = await import("../../../streams/lane.ts");
+  assert.deepEqual(await listQueues(work.redis, work.namespace), ["default", "slow"]);
+});
+
+test("a broker whose clock is far off dispatches by Redis' clock", async (t) => {
+  await using work = await openWork();
+  const letter = work.broker.task({ name: "letter", input, run() {} });
+  const now = Date.now;
+  t.mock.method(Date, "now", () => now() - 3_600_000);
+  const run = await letter.with({ delay: "1m" }).kiq({ to: "Ada" });
+  t.mock.restoreAll();
+  const dueAt = Number(await work.redis.zscore(work.keys.scheduled, run.id));
+  assert.ok(Math.abs(dueAt - (Date.now() + 60_000)) < 3_000, `due ${dueAt - Date.now()} ms from now`);
+});
+
+test("without REDIS_URL a dispatch says what is missing, and works once it is there", async () => {
+  await using work = await openWork();
+  const { REDIS_URL: before } = process.env;
+  delete process.env.REDIS_URL;
+  const broker = createBroker({ namespace: work.namespace });
+  const letter = broker.task({ name: "letter", input, run() {} });
+  await assert.rejects(letter.kiq({ to: "Ada" }), { code: "invalid_option", message: /set REDIS_URL/ });
+  process.env.REDIS_URL = work.url;
+  await letter.kiq({ to: "Ada" });
+  await broker.close();
+  if (before === undefined) delete process.env.REDIS_URL;
+  else process.env.REDIS_URL = before;
+});
