@@ -36,6 +36,8 @@ export interface Attempt extends Timed {
   isResultBad: boolean;
   /** Ends the wait for a handler that does not come back, so that its providers can close. */
   abandon: ((reason: unknown) => void) | undefined;
+  /** Stops watching over its lock. */
+  unwatch: (() => void) | undefined;
   /** Hears that its slot is free again. */
   onFree: ((hold: Hold) => void) | undefined;
   /** Hears how it ended. */

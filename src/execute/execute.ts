@@ -1,5 +1,6 @@
 import type { Delivery } from "../../streams/entry.ts";
 import { derivedId } from "../../streams/ids.ts";
+import type { Settlement } from "../../streams/settle.ts";
 import type { Clock } from "../clock.ts";
 import { decodeInput } from "../define/payload.ts";
 import type { ResolvedPolicies } from "../define/policy.ts";
@@ -112,7 +113,7 @@ export function createExecutor(parts: ExecutorParts): Executor {
     const meta = found.kind === "undecodable" ? undefined : found.meta;
     const one: settlement.Unstarted = { hold: held, run: found.run, task: found.task, meta };
     if (found.kind === "undecodable") return die(one, "undecodable", damaged(found.why));
-    if (held.isCancelled) return end(one, settlement.cancellationUnstarted(one));
+    if (held.isCancelled) return endForGood(one, settlement.cancellationUnstarted(one));
     if (found.kind === "unknown") return leave(one, found.reason);
     const fit: Fit = { ...one, meta: found.meta, record: found.record };
     if (entry.expires > 0 && held.workLane.lane.clock.now() > entry.expires) return die(fit, "expired", undefined);
@@ -176,14 +177,18 @@ export function createExecutor(parts: ExecutorParts): Executor {
     end(one, settlement.deferral(one, reason, { delayMs, meta }));
   };
   const die = (one: settlement.Unstarted, reason: string, error: unknown) => {
-    end(one, settlement.stillbirth(one, reason, error));
+    endForGood(one, settlement.stillbirth(one, reason, error));
+  };
+  /** An attempt before this one may have left its lock. */
+  const endForGood = (one: settlement.Unstarted, what: Settlement) => {
+    end(one, what);
     const record = parts.task(one.task);
     const { meta } = one;
     if (record !== undefined && meta !== undefined && isExclusive(record, meta))
       overlap.forget({ hold: one.hold, record, meta });
   };
   /** Settles what has not started, and goes on to the next. */
-  const end = (one: settlement.Unstarted, what: Parameters<Settler["conclude"]>[1]) => {
+  const end = (one: settlement.Unstarted, what: Settlement) => {
     settlerOf(one.hold.workLane).conclude(one.hold, what);
     onFree(one.hold);
   };

@@ -1,3 +1,4 @@
+import type { Settlement } from "../../streams/settle.ts";
 import type { Clock } from "../clock.ts";
 import { encodeResult } from "../define/payload.ts";
 import { isPromise } from "../define/travelling.ts";
@@ -13,6 +14,7 @@ import { makeRunContext } from "./context.ts";
 import { createDeadlines } from "./deadline.ts";
 import { type Effect, invoke } from "./invoke.ts";
 import { judge, type Outcome, type Verdict } from "./outcome.ts";
+import { watchLock } from "./overlap.ts";
 import type { Settler } from "./settle.ts";
 import * as settlement from "./settlement.ts";
 
@@ -96,7 +98,7 @@ export function createLauncher(parts: LauncherParts): Launcher {
     const effects: Effect[] = [];
     const told = makeRunContext(attempt, {
       clock,
-      note: settler.note,
+      note: (event) => settler.note(event, attempt.hold),
       onExtended: (one) => {
         deadlines.moved(one);
         parts.onDeadline(one.deadlineAt);
@@ -107,6 +109,7 @@ export function createLauncher(parts: LauncherParts): Launcher {
     attempt.hold.abort = told.abort;
     deadlines.add(attempt);
     parts.onDeadline(attempt.deadlineAt);
+    if (attempt.lock !== undefined) attempt.unwatch = watchLock(attempt.lock, () => overrun(attempt, settler));
     const { record, input, meta, carrier, hold } = attempt;
     const { run } = hold.delivery.entry;
     const { context } = told;
@@ -131,6 +134,15 @@ export function createLauncher(parts: LauncherParts): Launcher {
     );
   };
 
+  const overrun = (attempt: Attempt, settler: Settler) => {
+    settler.note({ type: "run.overran", ...settlement.ofAttempt(attempt), reason: "lock_expired" });
+    const facts = { task: attempt.record.name, run: attempt.hold.delivery.entry.run };
+    parts.announce({
+      kind: "problem",
+      what: "a cron run has outlived its overlap lock, and another may start beside it: raise lockTtl, or call run.extend()",
+      facts,
+    });
+  };
   /** The result is written as JSON while its providers can still roll back. */
   const keep = (attempt: Attempt, given: unknown): unknown => {
     if (!isPromise(given)) return write(attempt, given);
@@ -175,6 +187,7 @@ export function createLauncher(parts: LauncherParts): Launcher {
     });
     attempt.isOver = true;
     deadlines.remove(attempt);
+    attempt.unwatch?.();
     settleVerdict(attempt, verdict, durationMs);
     over(attempt, endedOf(verdict, durationMs));
   };
@@ -194,15 +207,16 @@ export function createLauncher(parts: LauncherParts): Launcher {
     settler.conclude(
       hold,
       whole,
-      lock === undefined ? undefined : (isAccepted) => afterwards(attempt, verdict, isAccepted),
+      lock === undefined ? undefined : (accepted) => afterwards(attempt, verdict, accepted),
     );
   };
   /** The lock goes with the ending; over a retry's delay it is kept. */
-  const afterwards = (attempt: Attempt, verdict: Verdict, isAccepted: boolean) => {
+  const afterwards = (attempt: Attempt, verdict: Verdict, accepted: Settlement | undefined) => {
     const { lock, record } = attempt;
-    if (lock === undefined || !isAccepted) return; // the delivery that is current has it, under the same value
+    if (lock === undefined || accepted === undefined) return; // the delivery that is current has it, under the same value
     const ttl = record.cron?.lockTtlMs ?? 0;
-    const done = verdict.kind === "retried" ? lock.extend(verdict.delayMs + ttl) : lock.release();
+    const isKept = verdict.kind === "retried" && accepted.kind === "moved";
+    const done = isKept ? lock.extend(verdict.delayMs + ttl) : lock.release();
     Promise.resolve(done).catch((error: unknown) =>
       parts.announce({ kind: "problem", what: "an overlap lock could not be let go; it ends by itself", error }),
     );
@@ -271,6 +285,7 @@ function attemptOf(launch: Launch): Attempt {
     isResultBad: false,
     abandon: undefined,
     onEnded: undefined,
+    unwatch: undefined,
     onFree,
   };
 }

@@ -74,6 +74,22 @@ export function createOverlap({ locks, random, onError }: OverlapParts): Overlap
   };
 }
 
+/** Calls `onExpiry` once when a lock ends while its run goes on. Returns what stops the watch. */
+export function watchLock(lock: HeldLock, onExpiry: () => void): () => void {
+  let timer: NodeJS.Timeout;
+  const look = () => {
+    const left = lock.expiresAt() - Date.now(); // it may have been extended
+    if (left <= 0) return onExpiry();
+    timer = setTimeout(look, Math.min(left + 1, LONGEST_WAIT_MS));
+    timer.unref();
+  };
+  look();
+  return () => clearTimeout(timer);
+}
+
+/** The longest that a timer of Node can wait. */
+const LONGEST_WAIT_MS = 2_147_483_647;
+
 function lockName({ hold, meta }: Candidate): string {
   return hold.workLane.lane.keys.lock(meta.cron?.schedule ?? "");
 }

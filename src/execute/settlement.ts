@@ -1,8 +1,9 @@
 import type { EntryMeta } from "../../streams/entry.ts";
-import type { EventDraft, RecordedError } from "../../streams/events.ts";
+import type { EventDraft, EventType, RecordedError } from "../../streams/events.ts";
 import type { Settlement } from "../../streams/settle.ts";
 import type { Hold } from "../deliver/work-lane.ts";
 import type { Attempt } from "./attempt.ts";
+import { readMeta } from "./inspect-entry.ts";
 import { recordError } from "./recorded-error.ts";
 
 /** What every event of an attempt has. The worker stands in the batch's header. */
@@ -168,4 +169,48 @@ export function deferral(one: Unstarted, reason: string, later: { delayMs: numbe
     events: [{ type: "run.deferred", ...common, reason, retryAt, worker: one.hold.workLane.consumer }],
     move: { dueAt: retryAt, attempt: entry.attempt, meta: later.meta, expires: entry.expires },
   };
+}
+
+interface EventOfAttempt {
+  readonly type: EventType;
+  readonly run: string;
+  readonly task: string;
+  readonly attempt?: number;
+  readonly at?: number;
+  readonly durationMs?: number;
+  readonly traceparent?: string;
+}
+
+/** What was to be tried again ends, since its cancel had been asked for. */
+export function asCancelled({ delivery, events }: Settlement, worker: string): Settlement {
+  const { type: _, ...last } = events.at(-1) as EventOfAttempt;
+  const { run, task, attempt, at, durationMs, traceparent } = last;
+  const cancelled: EventDraft<"run.cancelled"> = {
+    type: "run.cancelled",
+    run,
+    task,
+    worker,
+    ...(at === undefined ? undefined : { at }),
+    ...(attempt === undefined ? undefined : { attempt }),
+    ...(durationMs === undefined ? undefined : { durationMs }),
+    ...(traceparent === undefined ? undefined : { traceparent }),
+  };
+  const keyUntil = delivery.entry.key === "" ? undefined : readMeta(delivery.entry.meta)?.keyUntil;
+  return { kind: "ended", delivery, events: [...events.slice(0, -1), cancelled], keyUntil };
+}
+
+/** What is recorded of an outcome that was refused. */
+export function fencedNote({ events, delivery }: Settlement, worker: string): EventDraft<"run.fenced"> {
+  const { type, run, task, attempt = 0 } = events.at(-1) as EventOfAttempt;
+  return { type: "run.fenced", run, task, attempt, delivery: delivery.delivery, worker, refused: type };
+}
+
+/** About how many bytes a settlement takes on the wire. */
+export function bytesOf(settlement: Settlement): number {
+  const { entry } = settlement.delivery;
+  const base = 250 * settlement.events.length;
+  if (settlement.kind === "moved") return base + entry.body.length + settlement.move.meta.length;
+  if (settlement.kind === "dead") return base + entry.body.length + entry.meta.length + settlement.error.length * 2;
+  if (settlement.kind === "ended") return base + (settlement.result?.json.length ?? 0);
+  return base;
 }

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { createBroker } from "../../src/broker.ts";
 import { Abort, Retry } from "../../src/define/steer.ts";
 import { createWorker } from "../../src/worker.ts";
-import { type TestLedger, openLedger } from "../support/ledger.ts";
+import { openLedger, type TestLedger } from "../support/ledger.ts";
 import { testNamespace, testRedis } from "../support/servers.ts";
 
 async function setUp() {

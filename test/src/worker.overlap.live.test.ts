@@ -1,0 +1,157 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { cron } from "../../src/define/cron.ts";
+import type { Slot } from "../../src/run.ts";
+import { openWork } from "../support/work.ts";
+
+test("a cron run that meets another one at work is skipped, with its holder as the reason", async () => {
+  await using work = await openWork();
+  const gate = Promise.withResolvers<void>();
+  const seen: Slot[] = [];
+  const sync = cron(work.broker, "0 0 * * *", {
+    name: "sync",
+    lockTtl: "1m",
+    async run(slot) {
+      seen.push(slot);
+      await gate.promise;
+    },
+  });
+  work.work();
+  const first = await sync.trigger();
+  await work.ledger.waitFor((events) => events.some((event) => event.type === "run.started"));
+  const second = await sync.trigger();
+  const [skipped] = await work.ledger.ended([second.id]);
+  assert.ok(skipped?.type === "run.skipped");
+  assert.equal(skipped.reason, "overlap_lock_held");
+  assert.equal(skipped.holder, first.id);
+  assert.equal(skipped.schedule, "sync");
+  gate.resolve();
+  await work.ledger.ended([first.id]);
+  const third = await sync.trigger();
+  const [ending] = await work.ledger.ended([third.id]);
+  assert.equal(ending?.type, "run.succeeded");
+  assert.equal(seen[0]?.trigger, "manual");
+  assert.ok(seen[0]?.at instanceof Date);
+});
+
+test("a cron run keeps its lock over the wait for its next attempt, and lets it go at its end", async () => {
+  await using work = await openWork();
+  let tries = 0;
+  const flaky = cron(work.broker, "0 0 * * *", {
+    name: "flaky",
+    lockTtl: "1m",
+    retry: { attempts: 2, delay: "1s", jitter: 0 },
+    run() {
+      tries += 1;
+      if (tries === 1) throw new Error("once");
+    },
+  });
+  work.work();
+  const first = await flaky.trigger();
+  await work.ledger.waitFor((events) => events.some((event) => event.type === "run.failed"));
+  const second = await flaky.trigger();
+  const [one, two] = await work.ledger.ended([first.id, second.id]);
+  assert.equal(one?.type, "run.succeeded");
+  assert.ok(two?.type === "run.skipped" && two.holder === first.id);
+});
+
+test("a run that was delivered again is not skipped by its own ghost", async () => {
+  await using work = await openWork();
+  const sync = cron(work.broker, "0 0 * * *", { name: "sync", lockTtl: "1m", run() {} });
+  const run = await sync.trigger();
+  await work.redis.set(work.keys.lock("sync"), run.id, "PX", 60_000); // as a worker left it that died
+  work.work();
+  const [ending] = await work.ledger.ended([run.id]);
+  assert.equal(ending?.type, "run.succeeded");
+});
+
+test("a run that outlives its lock is told of, and another may start", async () => {
+  await using work = await openWork();
+  const gate = Promise.withResolvers<void>();
+  const slow = cron(work.broker, "0 0 * * *", { name: "slow", lockTtl: "200ms", run: () => gate.promise });
+  work.work();
+  const first = await slow.trigger();
+  await work.ledger.waitFor((events) => events.find((event) => event.type === "run.overran"));
+  const second = await slow.trigger();
+  await work.ledger.waitFor((events) =>
+    events.some((event) => event.type === "run.started" && event.run === second.id),
+  );
+  gate.resolve();
+  await work.ledger.ended([first.id, second.id]);
+});
+
+test("extend moves the lock with the deadline", async () => {
+  await using work = await openWork();
+  const gate = Promise.withResolvers<void>();
+  const slow = cron(work.broker, "0 0 * * *", {
+    name: "slow",
+    lockTtl: "500ms",
+    async run(_slot, _deps, run) {
+      await run.extend("1m");
+      await gate.promise;
+    },
+  });
+  work.work();
+  await slow.trigger();
+  await work.ledger.waitFor((events) => events.some((event) => event.type === "run.started"));
+  const ttl = await eventuallyLong(() => work.redis.pttl(work.keys.lock("slow")));
+  assert.ok(ttl > 30_000);
+  gate.resolve();
+});
+
+test("runs of a cron that allows overlap run beside each other", async () => {
+  await using work = await openWork();
+  const both = Promise.withResolvers<void>();
+  let running = 0;
+  const free = cron(work.broker, "0 0 * * *", {
+    name: "free",
+    overlap: "allow",
+    async run() {
+      running += 1;
+      if (running === 2) both.resolve();
+      await both.promise;
+    },
+  });
+  work.work();
+  const runs = [await free.trigger(), await free.trigger()];
+  const endings = await work.ledger.ended(runs.map(({ id }) => id));
+  for (const ending of endings) assert.equal(ending.type, "run.succeeded");
+});
+
+test("queue_one waits for the other to end, cancel_other ends it", async () => {
+  await using work = await openWork();
+  const gate = Promise.withResolvers<void>();
+  const patient = cron(work.broker, "0 0 * * *", { name: "patient", overlap: "queue_one", run: () => gate.promise });
+  const pushy = cron(work.broker, "0 0 * * *", {
+    name: "pushy",
+    overlap: "cancel_other",
+    run: (_slot, _deps, { signal }) =>
+      new Promise<void>((resolve, reject) => {
+        if (pushed) resolve();
+        signal.addEventListener("abort", () => reject(signal.reason));
+      }),
+  });
+  let pushed = false;
+  work.work();
+  const one = await patient.trigger();
+  const three = await pushy.trigger();
+  await work.ledger.waitFor((events) => events.filter((event) => event.type === "run.started").length === 2);
+  pushed = true;
+  const two = await patient.trigger();
+  const four = await pushy.trigger();
+  await work.ledger.waitFor((events) => events.some((event) => event.type === "run.deferred" && event.run === two.id));
+  gate.resolve();
+  const endings = await work.ledger.ended([one.id, two.id, three.id, four.id], 30_000);
+  assert.deepEqual(
+    endings.map(({ type }) => type),
+    ["run.succeeded", "run.succeeded", "run.cancelled", "run.succeeded"],
+  );
+});
+
+async function eventuallyLong(ask: () => Promise<number>): Promise<number> {
+  for (;;) {
+    const ttl = await ask();
+    if (ttl > 30_000) return ttl;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
