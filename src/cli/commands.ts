@@ -45,6 +45,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/run.ts")).run,
   },
   {
+    name: "crons",
+    summary: "Shows the schedules, in words, with their last and next slots.",
+    load: async () => (await import("./commands/crons.ts")).crons,
+  },
+  {
     name: "queues",
     summary: "Shows each queue: what waits, runs, is scheduled and has died, its workers and its ledger.",
     load: async () => (await import("./commands/queues.ts")).queues,
@@ -58,6 +63,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: "dead",
     summary: "Lists dead runs, shows one, and runs them again.",
     load: async () => (await import("./commands/dead.ts")).dead,
+  },
+  {
+    name: "trigger",
+    summary: "Fires a cron now.",
+    load: async () => (await import("./commands/trigger.ts")).trigger,
   },
   {
     name: "cancel",

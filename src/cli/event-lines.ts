@@ -37,19 +37,19 @@ export function eventLine(
   const isNarrow = columns !== undefined && columns < NARROW;
   const taskColumns = isNarrow ? NARROW_TASK_COLUMNS : TASK_COLUMNS;
   const subject = clean(String(event.task ?? event.schedule ?? event.queue ?? ""));
-  const head: readonly (readonly [Style, string])[] = [
+  const head: readonly (readonly [Style | undefined, string])[] = [
     ["dim", whenPart(Number(event.at), look, isNarrow)],
     [eventStyle(event.type), pad(clean(event.type), TYPE_COLUMNS)],
     ...(look.isOneRun === true
       ? []
       : [
-          ["reset", pad(columns === undefined ? subject : fit(subject, taskColumns), taskColumns)] as const,
+          [undefined, pad(columns === undefined ? subject : fit(subject, taskColumns), taskColumns)] as const,
           ["dim", runPart(event, columns)] as const,
         ]),
   ];
   const used = head.reduce((sum, [, text]) => sum + widthOf(text) + 2, 0);
   const facts = columns === undefined ? eventWords(event) : fit(eventWords(event), columns - used);
-  return [...head.map(([look, text]) => style(look, text)), facts].join("  ").trimEnd();
+  return [...head.map(([look, text]) => (look === undefined ? text : style(look, text))), facts].join("  ").trimEnd();
 }
 
 function whenPart(at: number, look: EventLook, isNarrow: boolean): string {

@@ -44,8 +44,17 @@ function linesOf({ name, bindings, message }: Entry, { noteStyle }: Terminal): s
   const time = noteStyle("dim", clockTime(Date.now()));
   const head = [time, noteStyle(LOOK[name] ?? "reset", name.padEnd(5)), clean(message), ...facts].join("  ");
   if (err === undefined) return [head];
-  const below = err instanceof Error ? (err.stack ?? `${err.name}: ${err.message}`) : shown(err);
+  const below = stackOf(err);
   return [head, noteStyle("dim", cleanLines(below).replace(/^/gm, "    "))];
+}
+
+/** Of an error that was thrown, and of one that was recorded. */
+function stackOf(err: unknown): string {
+  const { stack, name, type, message } = (typeof err === "object" && err !== null ? err : {}) as Readonly<
+    Record<string, unknown>
+  >;
+  if (typeof stack === "string") return stack;
+  return typeof message === "string" ? `${String(name ?? type ?? "Error")}: ${message}` : shown(err);
 }
 
 /** Loggers also take a message alone, and an error alone. */

@@ -2,7 +2,7 @@ import { pause } from "../../streams/lane.ts";
 import type { Role } from "../define/role.ts";
 import { runRoles as runTogether } from "../roles.ts";
 import type { Application } from "./load.ts";
-import { logRoles } from "./role-log.ts";
+import { watchRoles } from "./role-log.ts";
 import { stopOnSignal } from "./signals.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -35,7 +35,7 @@ export async function runRoles({ application, terminal, forMs, make }: RolesGive
   const telemetry = await import("../../otel/bootstrap.ts");
   await using _traces = telemetry.isTelemetryAsked(terminal.env) ? await telemetry.startTelemetry() : undefined;
   await using _broker = application.broker;
-  logRoles(application.engine, terminal);
+  watchRoles(application.engine, terminal);
   const { makers, projector } = await make();
   const signal = stopOnSignal(forMs);
   const failing = new AbortController();

@@ -1,4 +1,4 @@
-import { clean, fit, pad, widthOf } from "./text.ts";
+import { clean, fit, fitEnd, pad, widthOf } from "./text.ts";
 
 /** A column of a table. */
 export interface Column<Row> {
@@ -7,6 +7,8 @@ export interface Column<Row> {
   readonly align?: "left" | "right";
   /** How narrow it may become when the terminal is. Default: it is never cut. */
   readonly least?: number;
+  /** Where it is cut then. Ids are told apart by their ends, so they are cut at the start. Default "end". */
+  readonly cut?: "start" | "end";
   /** Colours a cell once it has its width. */
   style?(cell: string, row: Row): string;
 }
@@ -74,7 +76,7 @@ function layOut(texts: readonly string[], { columns, widths, limit, finish }: La
     if (room <= 0) break;
     const isLast = index === texts.length - 1;
     const width = Math.min(widths[index] as number, room);
-    const cut = fit(text, width);
+    const cut = columns[index]?.cut === "start" ? fitEnd(text, width) : fit(text, width);
     parts.push(
       finish(isLast && columns[index]?.align !== "right" ? cut : pad(cut, width, columns[index]?.align), index),
     );

@@ -71,7 +71,8 @@ export function createTerminal({ stdout, stderr, env, cwd }: Surroundings): Term
 
 function columnsOf(stream: Surroundings["stdout"], env: Environment): number | undefined {
   if (Number(env.COLUMNS) > 0) return Number(env.COLUMNS);
-  return stream.isTTY === true ? (stream.columns ?? 80) : undefined;
+  // A terminal that does not know its width says 0.
+  return stream.isTTY === true ? stream.columns || 80 : undefined;
 }
 
 function isColoured(stream: Surroundings["stdout"], env: Environment): boolean {

@@ -45,6 +45,19 @@ export function fit(text: string, columns: number): string {
   return columns > 0 ? `${kept}…` : "";
 }
 
+/** The same, cut at its start: for what is told apart by its end, as ids are. */
+export function fitEnd(text: string, columns: number): string {
+  if (widthOf(text) <= columns) return text;
+  const kept: string[] = [];
+  let width = 1;
+  for (const { segment } of [...graphemes.segment(text)].reverse()) {
+    width += columnsOf(segment);
+    if (width > columns) break;
+    kept.unshift(segment);
+  }
+  return columns > 0 ? `…${kept.join("")}` : "";
+}
+
 /** A text filled up with blanks to so many columns. */
 export function pad(text: string, columns: number, align: "left" | "right" = "left"): string {
   const blanks = " ".repeat(Math.max(0, columns - widthOf(text)));

@@ -4,7 +4,11 @@ import type { Terminal } from "./terminal.ts";
 import { clean } from "./text.ts";
 
 /** Says which run there is now. */
-export function told(handle: RunHandle<unknown>, { json }: { readonly json?: boolean }, terminal: Terminal): void {
+export function toldRun(
+  handle: RunHandle<unknown>,
+  { json }: { readonly json?: boolean | undefined },
+  terminal: Terminal,
+): void {
   if (json === true) terminal.json({ run: handle.id, isNew: handle.isNew });
   else terminal.line(handle.isNew ? handle.id : `${handle.id} (it was there before, under the same key)`);
 }

@@ -52,7 +52,7 @@ async function showList(
 function columnsFor({ style }: Terminal): Column<DeadLetter>[] {
   const now = Date.now();
   return [
-    { title: "run", value: ({ run }) => run, style: (cell) => style("dim", cell) },
+    { title: "run", value: ({ run }) => run, least: 9, cut: "start", style: (cell) => style("dim", cell) },
     { title: "task", value: ({ task }) => task, least: 10 },
     { title: "died", value: ({ diedAt }) => relativeWords(diedAt.getTime(), now) },
     { title: "tries", value: ({ attempt }) => attempt, align: "right" },

@@ -9,7 +9,7 @@ import { readInput } from "../json-input.ts";
 import { loadApplication } from "../load.ts";
 import { durationText } from "../options.ts";
 import type { Terminal } from "../terminal.ts";
-import { told, waitFor } from "../wait.ts";
+import { toldRun, waitFor } from "../wait.ts";
 
 interface Options {
   readonly key?: string;
@@ -60,7 +60,7 @@ async function dispatch(asked: Asked, options: Options, terminal: Terminal): Pro
   const given: DispatchOptions = { key, delay, queue };
   const [handle] = await engine.port.send(record, [input], given);
   if (handle === undefined) throw new CliError(EXIT.internal, "The dispatch gave no run.");
-  if (wait === undefined) return told(handle, options, terminal);
+  if (wait === undefined) return toldRun(handle, options, terminal);
   await waitFor(handle, { timeout: wait === true ? undefined : wait, isJson: options.json === true }, terminal);
 }
 

@@ -49,7 +49,7 @@ async function show({ json, ...filter }: Options, terminal: Terminal): Promise<v
 function columnsFor({ style }: Terminal): Column<TaskRun>[] {
   const now = Date.now();
   return [
-    { title: "run", value: (run) => run.id, style: (cell) => style("dim", cell) },
+    { title: "run", value: (run) => run.id, least: 9, cut: "start", style: (cell) => style("dim", cell) },
     { title: "task", value: (run) => run.taskName, least: 12 },
     { title: "status", value: (run) => run.status, style: (cell, run) => style(runStyle(run.status), cell) },
     {

@@ -1,33 +1,11 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { after, test } from "node:test";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
+import { test } from "node:test";
 import { CliError } from "../../../src/cli/failure.ts";
 import { loadApplication, requireTasks } from "../../../src/cli/load.ts";
+import { application as project } from "./application.ts";
 
-const root = fileURLToPath(new URL("../../../", import.meta.url));
-const broker = JSON.stringify(join(root, "src/broker.ts"));
-const folders: string[] = [];
-
-after(() => {
-  for (const folder of folders) rmSync(folder, { recursive: true });
-});
-
-/** A folder with these files, in which packages of the project can be found. */
-function project(files: Record<string, string>): string {
-  const folder = mkdtempSync(join(tmpdir(), "tasktrail-app-"));
-  folders.push(folder);
-  for (const [name, text] of Object.entries({ "package.json": '{"type":"module"}', ...files })) {
-    mkdirSync(dirname(join(folder, name)), { recursive: true });
-    writeFileSync(join(folder, name), text.replaceAll("BROKER", broker));
-  }
-  symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
-  return folder;
-}
-
-const plain = "import { createBroker } from BROKER;\nexport const broker = createBroker();\n";
+const plain = "import { createBroker } from TASKTRAIL;\nexport const broker = createBroker();\n";
 const refused = (app: string, cwd: string, expected: RegExp, modules?: readonly string[]) =>
   assert.rejects(loadApplication({ app, cwd, ...(modules === undefined ? {} : { modules }) }), (error) => {
     assert.ok(error instanceof CliError);
@@ -48,10 +26,10 @@ test("a path may leave its extension out", async () => {
 });
 
 test("the only broker is taken under any name, and the default export before others", async () => {
-  const only = project({ "app.ts": "import { createBroker } from BROKER;\nexport const jobs = createBroker();" });
+  const only = project({ "app.ts": "import { createBroker } from TASKTRAIL;\nexport const jobs = createBroker();" });
   await loadApplication({ app: "app.ts", cwd: only });
   const byDefault = project({
-    "app.ts": "import { createBroker } from BROKER;\nexport const a = createBroker();\nexport default createBroker();",
+    "app.ts": "import { createBroker } from TASKTRAIL;\nexport const a = createBroker();\nexport default createBroker();",
   });
   await loadApplication({ app: "app.ts", cwd: byDefault });
 });
@@ -59,7 +37,7 @@ test("the only broker is taken under any name, and the default export before oth
 test("of several brokers one has to be named", async () => {
   const cwd = project({
     "app.ts":
-      "import { createBroker } from BROKER;\nexport const a = createBroker();\nexport const b = createBroker();",
+      "import { createBroker } from TASKTRAIL;\nexport const a = createBroker();\nexport const b = createBroker();",
   });
   await refused("app.ts", cwd, /several brokers: a, b\.\nName one: app\.ts#a/);
   await loadApplication({ app: "app.ts#b", cwd });
@@ -131,7 +109,7 @@ test("a broker of CommonJS is found among the properties of its exports", async 
   const cwd = project({
     "package.json": "{}",
     "app.cjs":
-      "module.exports = (() => { const { createBroker } = require(BROKER); return { jobs: createBroker() }; })();",
+      "module.exports = (() => { const { createBroker } = require(TASKTRAIL); return { jobs: createBroker() }; })();",
   });
   await loadApplication({ app: "app.cjs", cwd });
 });

@@ -1,10 +1,18 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { constants } from "node:os";
+import { after } from "node:test";
 import { fileURLToPath } from "node:url";
 
 const main = fileURLToPath(new URL("../../../src/cli/main.ts", import.meta.url));
 const tsx = new URL("../../../node_modules/tsx/dist/loader.mjs", import.meta.url).href;
+
+const started: ChildProcess[] = [];
+
+after(() => {
+  // A test that failed half-way must not leave a worker behind, which would keep the whole run waiting.
+  for (const child of started) child.kill("SIGKILL");
+});
 
 /** How a command went. */
 export interface Ran {
@@ -23,11 +31,13 @@ export interface Given {
 /** Starts the real command line. Variables of servers come from `env` alone. */
 export function startTasktrail(args: readonly string[], { env = {}, cwd = process.cwd() }: Given = {}): ChildProcess {
   const { REDIS_URL: _r, DATABASE_URL: _d, FORCE_COLOR: _f, ...rest } = process.env;
-  return spawn(process.execPath, ["--conditions=tasktrail-source", "--import", tsx, main, ...args], {
+  const child = spawn(process.execPath, ["--conditions=tasktrail-source", "--import", tsx, main, ...args], {
     cwd,
     env: { ...rest, NODE_OPTIONS: "", ...env },
     stdio: "pipe",
   });
+  started.push(child);
+  return child;
 }
 
 /** Runs the real command line to its end. */
