@@ -29,7 +29,8 @@ test("the only broker is taken under any name, and the default export before oth
   const only = project({ "app.ts": "import { createBroker } from TASKTRAIL;\nexport const jobs = createBroker();" });
   await loadApplication({ app: "app.ts", cwd: only });
   const byDefault = project({
-    "app.ts": "import { createBroker } from TASKTRAIL;\nexport const a = createBroker();\nexport default createBroker();",
+    "app.ts":
+      "import { createBroker } from TASKTRAIL;\nexport const a = createBroker();\nexport default createBroker();",
   });
   await loadApplication({ app: "app.ts", cwd: byDefault });
 });

@@ -61,10 +61,7 @@ test("start works, fires and projects, and every listing shows it", async () => 
     "sync_all succeeded",
   ]);
   const table = await tasktrail(["runs", "--status", "died"], { env: { ...env, COLUMNS: "80" } });
-  assert.match(
-    table.out,
-    /…[0-9a-f-]+ +fail +died +(now|\d+s ago) +\d+ms +1 +attempts, Type/,
-  );
+  assert.match(table.out, /…[0-9a-f-]+ +fail +died +(now|\d+s ago) +\d+ms +1 +attempts, Type/);
   for (const line of table.out.split("\n")) assert.ok(line.length <= 80, line);
 
   const dead = rows.find(({ status }) => status === "died")?.id;
