@@ -41,6 +41,7 @@ export function createDispatching(engine: Engine, enqueueTimeoutMs: () => number
   const follower = createFollower({
     connection: following,
     announce: engine.announce,
+    unblock: (clientId) => ask((redis) => redis.client("UNBLOCK", clientId)),
     lastId: (keys) => ask(async (redis) => (await redis.xrevrange(keys.events, "+", "-", "COUNT", 1))[0]?.[0] ?? "0-0"),
   });
   const handles = createHandles({

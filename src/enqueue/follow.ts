@@ -38,6 +38,8 @@ export interface FollowerParts {
   readonly connection: Connection;
   /** The id of the last entry of a ledger's tail; "0-0" when it is empty. */
   readonly lastId: (keys: LaneKeys) => Promise<string>;
+  /** Has a blocking read come back at once, by another connection. */
+  readonly unblock: (clientId: number) => Promise<unknown>;
   readonly announce: (notice: Notice) => void;
 }
 
@@ -51,18 +53,23 @@ interface Followed {
 }
 
 /** One blocking read over the ledgers of all queues for whose runs somebody waits. Holds its connection only while somebody does. */
-export function createFollower({ connection, lastId, announce }: FollowerParts): Follower {
+export function createFollower({ connection, lastId, unblock, announce }: FollowerParts): Follower {
   const queues = new Map<string, Followed>();
   let waiterCount = 0;
   let isReading = false;
   let lingerUntil = 0;
   let count = 16;
+  let socket: unknown;
+  let clientId: number | undefined;
 
   const follow = (queue: string, keys: LaneKeys): Followed => {
     const started = lastId(keys).then((id) => {
       followed.position = id;
     });
     const followed: Followed = { keys, waiters: new Map(), position: undefined, started };
+    // The read that is under way knows nothing of this queue. Where that may not be said, its time is up soon.
+    const wake = () => (isReading && clientId !== undefined ? unblock(clientId) : undefined);
+    started.then(wake).catch(() => {});
     started.catch(() => queues.delete(queue)); // whoever joins has the error
     queues.set(queue, followed);
     return followed;
@@ -97,6 +104,10 @@ export function createFollower({ connection, lastId, announce }: FollowerParts):
     });
 
   const readOnce = async (redis: Redis, places: readonly (readonly [string, Followed])[]) => {
+    if (socket !== redis.stream) {
+      socket = redis.stream;
+      clientId = await answered(redis, redis.client("ID")).catch(() => undefined);
+    }
     const names = places.map(([, { keys }]) => keys.events);
     const ids = places.map(([, { position }]) => position as string);
     const reply = await answered(redis, redis.xread("COUNT", count, "BLOCK", BLOCK_MS, "STREAMS", ...names, ...ids));

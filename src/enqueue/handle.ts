@@ -134,7 +134,16 @@ async function waitForResult(
   if (typeof awaited === "string") throw resultTimeout(held.run, waitMs);
   const json = awaited.event.type === "run.succeeded" ? await resultJson(parts, where) : null;
   const nowMs = (await parts.lane(where.queue)).clock.now();
-  return resultOf({ task: held.task, event: awaited.event, json, nowMs, defaults: parts.defaults });
+  const event = await withReason(parts, where, awaited.event);
+  return resultOf({ task: held.task, event, json, nowMs, defaults: parts.defaults });
+}
+
+/** Why a run was cancelled is said by whoever asked for it; the ending may not repeat it. */
+async function withReason({ ask }: HandleParts, where: Whereabouts, event: LedgerEvent): Promise<LedgerEvent> {
+  if (event.type !== "run.cancelled" || event.reason !== undefined) return event;
+  const request = (await historyOf(ask, where)).find(({ type }) => type === "run.cancel_requested");
+  const { reason } = (request ?? {}) as { readonly reason?: string };
+  return reason === undefined ? event : { ...event, reason };
 }
 
 function resultJson({ ask }: HandleParts, { keys, run }: Whereabouts): Promise<string | null> {

@@ -55,13 +55,28 @@ export async function historyOf(ask: Ask, one: Whereabouts, incarnation = ""): P
   return history;
 }
 
+/** Whether the tail has been trimmed, and of what is older than the run. */
 async function isForgotten(ask: Ask, { run, keys }: Whereabouts): Promise<boolean> {
+  const tail = await ask((redis) => tailOf(redis, keys));
+  if (tail === undefined || tail.addedCount === tail.keptCount) return false;
   const time = runIdTime(run);
-  const first = await ask((redis) => firstOfTail(redis, keys));
-  return time === undefined || first === undefined || splitId(first)[0] > time;
+  return time === undefined || tail.firstId === undefined || splitId(tail.firstId)[0] > time;
 }
 
-async function firstOfTail(redis: Redis, keys: LaneKeys): Promise<string | undefined> {
-  const [first] = await redis.xrange(keys.events, "-", "+", "COUNT", 1);
-  return first?.[0];
+interface Tail {
+  readonly addedCount: number;
+  readonly keptCount: number;
+  readonly firstId: string | undefined;
+}
+
+async function tailOf(redis: Redis, keys: LaneKeys): Promise<Tail | undefined> {
+  if ((await redis.exists(keys.events)) === 0) return undefined;
+  const told = (await redis.xinfo("STREAM", keys.events)) as unknown[];
+  const field = (name: string) => told[told.indexOf(name) + 1];
+  const first = field("first-entry") as [string] | null;
+  return {
+    addedCount: Number(field("entries-added")),
+    keptCount: Number(field("length")),
+    firstId: first?.[0],
+  };
 }
