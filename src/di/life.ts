@@ -36,7 +36,6 @@ export interface Life {
 export function begin(values: Values, step: Step, order: Life[]): Life {
   const ready = Promise.withResolvers<Box>();
   const released = Promise.withResolvers<void>();
-  ready.promise.catch(() => {}); // whoever asked has it; there may be nobody left
   const state = { current: undefined as Box | undefined, isReleased: false, isOver: false };
   const life: Life = {
     ready: ready.promise,

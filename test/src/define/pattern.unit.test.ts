@@ -45,6 +45,8 @@ test("each kind of mistake has its sentence", () => {
     ["*/x * * * *", /has no whole number after its \//],
     ["*/0 * * * *", /steps by 0/],
     ["*/90 * * * *", /steps past the end.* less than 60/],
+    ["*/60 * * * *", /steps past the end/],
+    ["0 */24 * * *", /hour: .* less than 24/],
     ["* 22-4 * * *", /"22-4" runs backwards: write 22-23,0-4/],
     ["* * * * fri-sun", /"fri-sun" runs backwards: write 5-7, of which 7 is Sunday/],
     ["* * 0 * *", /day of month: 0 is not from 1 to 31/],
