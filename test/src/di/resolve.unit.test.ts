@@ -220,8 +220,9 @@ test("a value that can be awaited is handed on as it is", async () => {
 });
 
 test("a task without dependencies makes no promise, nor does one whose worker-scoped values are open", async () => {
+  const untouched = new Proxy({} as WorkerScope, { get: () => assert.fail("the scope was asked") });
   assert.equal(
-    inRun({}, () => 5),
+    inRun({}, () => 5, untouched),
     5,
   );
   assert.equal(

@@ -128,6 +128,24 @@ test("all of them are closed even when some do not close well, and the errors ar
   assert.deepEqual(trail, ["open good", "close good"]);
 });
 
+test("a second use is refused while the first value stays open", async () => {
+  const seen: unknown[] = [];
+  await using scope = openWorkerScope();
+  const twice = careless((_, use) => {
+    const used = use("first");
+    void use("second").catch((error) => seen.push(error));
+    return used;
+  });
+  assert.deepEqual(await need(scope, { twice }), { twice: "first" });
+  assert.match(String(seen[0]), /provider "twice" called use\(\) twice/);
+});
+
+test("the order of a task's dependencies is worked out once", () => {
+  const scope = openWorkerScope();
+  const deps = { pool: traced("pool", []) };
+  assert.equal(scope.plan(deps), scope.plan(deps));
+});
+
 test("one error of closing is thrown as it is", async () => {
   const scope = openWorkerScope();
   await need(scope, {
