@@ -46,6 +46,7 @@ describe("promote", () => {
     const runs = await dueRuns(lane, 3);
     const promoted = await promote(lane);
     assert.deepEqual([promoted.movedCount, promoted.nextDueAt, promoted.cancelRequests], [3, FAR, 0]);
+    assert.deepEqual(await redis.hkeys(lane.keys.scheduledEntries), [later]);
     const read = await take(lane, "w");
     assert.deepEqual(
       read.slice(0, 3).map(({ stream, entry }) => [stream, entry.run]),
@@ -195,6 +196,17 @@ describe("cancel", () => {
     assert.equal(await cancel(lane, { run }), "requested");
     assert.equal(await cancel(lane, { run, entryId: enqueued.entryId(0) }), "cancelled");
     assert.equal(await redis.exists(lane.keys.cancelled), 0);
+    await assertLegal(lane);
+  });
+
+  test("ends an entry that a deleted consumer left behind, with its strikes", async () => {
+    const lane = await freshLane(redis);
+    const { run, enqueued } = await enqueueOne(lane);
+    const delivery = await takeOne(lane, "w");
+    await settle(lane, { consumer: "w", settlements: [started(delivery, "w", true)] });
+    await redis.xgroup("DELCONSUMER", lane.keys.tasks, "workers", "w");
+    assert.equal(await cancel(lane, { run, entryId: enqueued.entryId(0) }), "cancelled");
+    assert.equal(await redis.exists(lane.keys.strikes), 0);
     await assertLegal(lane);
   });
 
