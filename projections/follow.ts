@@ -100,7 +100,15 @@ function tellOf(deps: LaneDeps, { prepared: { batch }, commit, tookMs }: Outcome
       facts: { projection, key, position: event.position },
     });
   }
-  deps.announce({ kind: "batch.projected", queue: deps.queue, events: batch.to.events, rows: commit.rows, tookMs });
+  const lagMs = Math.max(0, Date.now() - batch.to.ms);
+  deps.announce({
+    kind: "batch.projected",
+    queue: deps.queue,
+    events: batch.to.events,
+    rows: commit.rows,
+    tookMs,
+    lagMs,
+  });
 }
 
 function createTrimmer(deps: LaneDeps, keys: LaneKeys) {

@@ -14,6 +14,7 @@ export type ProjectorNotice =
       readonly events: number;
       readonly rows: number;
       readonly tookMs: number;
+      readonly lagMs: number;
     }
   | {
       readonly kind: "problem";

@@ -11,6 +11,8 @@ export interface Sending {
   readonly task: string;
   readonly queue: string;
   readonly runs: readonly string[];
+  /** Set when it is a slot that fires. */
+  readonly cron?: { readonly schedule: string; readonly slot: number; readonly trigger: string } | undefined;
 }
 
 /** An attempt about to be executed, as hooks see it. */
@@ -25,6 +27,10 @@ export interface Execution {
   readonly dueAt: number | undefined;
   readonly schedule: string | undefined;
   readonly slot: number | undefined;
+  readonly trigger: string | undefined;
+  readonly maxAttempts: number;
+  /** What the handler is given first. */
+  readonly input: unknown;
   readonly redriveOf: string | undefined;
   /** Where the run was dispatched from. */
   readonly carrier: Carrier;
@@ -77,6 +83,8 @@ export type Notice =
       readonly events: number;
       readonly rows: number;
       readonly tookMs: number;
+      /** How old the batch's last entry was, about: the clocks of two machines are compared. */
+      readonly lagMs?: number;
     }
   | {
       readonly kind: "role.ready" | "role.stopped";

@@ -25,7 +25,14 @@ export type Settlement = { readonly delivery: Delivery; readonly events: readonl
       readonly keyUntil?: number | undefined;
     }
   | { readonly kind: "moved"; readonly move: Move }
-  | { readonly kind: "dead"; readonly reason: string; readonly error: string; readonly keyUntil?: number | undefined }
+  | {
+      readonly kind: "dead";
+      readonly reason: string;
+      readonly error: string;
+      readonly keyUntil?: number | undefined;
+      /** What is kept with it. Default: what travelled with its entry. */
+      readonly meta?: string | undefined;
+    }
 );
 
 /** Why an entry's settlement was refused. `fenced`: it is no longer this worker's, or not at this delivery. */
@@ -132,7 +139,7 @@ function addOperations(keys: LaneKeys, built: Built, one: Settlement): void {
   }
   const { run, task, meta, body } = entry;
   if (one.kind === "ended") add("e", ...token, run);
-  else add("d", ...token, run, task, whole(entry.attempt), one.reason, one.error, meta, body);
+  else add("d", ...token, run, task, whole(entry.attempt), one.reason, one.error, one.meta ?? meta, body);
   if (one.kind === "ended" && one.result !== undefined) {
     built.keys.push(keys.result(run));
     add("r", built.keys.length, Math.max(1, wholeMs(one.result.ttlMs)), one.result.json);

@@ -151,7 +151,7 @@ function toRecord(lane: Lane, dead: DeadLetter): EnqueueRecord {
 
 /** What a new run takes over from the dead one: all but what was said of that one's own life. */
 function renewed(old: EntryMeta, deadRun: string, now: number): EntryMeta {
-  const { dueAt: _due, unknownSince: _since, previousTraceparent: _previous, ...kept } = old;
+  const { dueAt: _due, unknownSince: _since, ...kept } = old;
   return { ...kept, enqueuedAt: now, keyUntil: now + REMEMBERED_MS, redriveOf: deadRun, root: old.root ?? deadRun };
 }
 

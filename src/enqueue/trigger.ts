@@ -35,7 +35,12 @@ export async function trigger(parts: SendParts, task: TaskRecord): Promise<Sent>
     const slot = await manualSlot(lane, task, deadline);
     return await aroundSend({
       hooks: sendHooks(parts.middleware()),
-      sending: { task: task.name, queue: lane.queue, runs: [slot.run] },
+      sending: {
+        task: task.name,
+        queue: lane.queue,
+        runs: [slot.run],
+        cron: { schedule: task.name, slot: slot.at, trigger: "manual" },
+      },
       dispatch: (carrier) => dispatch(slot, carrier),
       announce: parts.announce,
     });

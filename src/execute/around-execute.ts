@@ -34,7 +34,7 @@ export function aroundExecute(
   void whole({});
 }
 
-function executionOf({ hold, meta }: Attempt): Execution {
+function executionOf({ hold, meta, input, policies }: Attempt): Execution {
   const { entry, delivery } = hold.delivery;
   return {
     run: entry.run,
@@ -47,6 +47,9 @@ function executionOf({ hold, meta }: Attempt): Execution {
     dueAt: meta.dueAt,
     schedule: meta.cron?.schedule,
     slot: meta.cron?.at,
+    trigger: meta.cron?.trigger,
+    maxAttempts: policies.retry.attempts,
+    input,
     redriveOf: meta.redriveOf,
     carrier: { traceparent: meta.traceparent, tracestate: meta.tracestate },
     previous: meta.previousTraceparent === undefined ? undefined : { traceparent: meta.previousTraceparent },

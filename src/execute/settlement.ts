@@ -49,12 +49,7 @@ export function retry(attempt: Attempt, durationMs: number, failure: { error: un
   const { hold, meta } = attempt;
   const common = ofAttempt(attempt);
   const retryAt = common.at + failure.delayMs;
-  const { traceparent } = attempt.carrier;
-  const again: EntryMeta = {
-    ...meta,
-    dueAt: retryAt,
-    ...(traceparent === undefined ? undefined : { previousTraceparent: traceparent }),
-  };
+  const again: EntryMeta = { ...meta, dueAt: retryAt, ...previousOf(attempt) };
   return {
     kind: "moved",
     delivery: hold.delivery,
@@ -67,6 +62,7 @@ export function retry(attempt: Attempt, durationMs: number, failure: { error: un
 /** It is given up, after its handler had its turn. */
 export function death(attempt: Attempt, durationMs: number, failure: { error: unknown; reason: string }): Settlement {
   const error = recordError(failure.error);
+  const previous = previousOf(attempt);
   return {
     kind: "dead",
     delivery: attempt.hold.delivery,
@@ -74,7 +70,14 @@ export function death(attempt: Attempt, durationMs: number, failure: { error: un
     error: JSON.stringify(error),
     events: [{ type: "run.died", ...ofAttempt(attempt), reason: failure.reason, error, durationMs }],
     keyUntil: attempt.meta.keyUntil,
+    meta: previous === undefined ? undefined : JSON.stringify({ ...attempt.meta, ...previous }),
   };
+}
+
+/** The trace context of an attempt as the next one is told of it, for a link. None when it had only that of its dispatch. */
+function previousOf({ carrier, meta }: Attempt): Pick<EntryMeta, "previousTraceparent"> | undefined {
+  const { traceparent } = carrier;
+  return traceparent === undefined || traceparent === meta.traceparent ? undefined : { previousTraceparent: traceparent };
 }
 
 /** It was cancelled while its handler ran. */
@@ -201,8 +204,9 @@ export function asCancelled({ delivery, events }: Settlement, worker: string): S
 
 /** What is recorded of an outcome that was refused. */
 export function fencedNote({ events, delivery }: Settlement, worker: string): EventDraft<"run.fenced"> {
-  const { type, run, task, attempt = 0 } = events.at(-1) as EventOfAttempt;
-  return { type: "run.fenced", run, task, attempt, delivery: delivery.delivery, worker, refused: type };
+  const { type, run, task, attempt = 0, traceparent } = events.at(-1) as EventOfAttempt;
+  const trace = traceparent === undefined ? undefined : { traceparent };
+  return { type: "run.fenced", run, task, attempt, delivery: delivery.delivery, worker, refused: type, ...trace };
 }
 
 /** About how many bytes a settlement takes on the wire. */

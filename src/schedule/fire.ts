@@ -77,7 +77,9 @@ function take(step: Step, { deps, schedule, known }: Place): Promise<Fired> {
     return fired;
   };
   if (step.due === undefined) return dispatch({});
-  const sending = { task: record.name, queue: lane.queue, runs: [runOf(schedule, step.due.slot)] };
+  const { slot, trigger } = step.due;
+  const cron = { schedule: schedule.name, slot, trigger };
+  const sending = { task: record.name, queue: lane.queue, runs: [runOf(schedule, slot)], cron };
   return aroundSend({ hooks: deps.hooks(), announce: deps.announce, sending, dispatch });
 }
 
