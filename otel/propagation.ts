@@ -1,32 +1,50 @@
 import {
   type Context,
   context,
+  createTraceState,
+  isSpanContextValid,
   type Link,
-  propagation,
   ROOT_CONTEXT,
   type SpanContext,
   trace,
 } from "@opentelemetry/api";
 import type { Carrier } from "../src/middleware.ts";
 
+// W3C Trace Context, level 1. Spelt here and not left to the process' propagators: these may be set to another format,
+// and what stands in entries and in the ledger is read by other processes, years later.
+const TRACEPARENT = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
+
 /** The trace context that is active, as it travels with a run. Empty without an SDK. Baggage stays behind: what travels is kept for years. */
 export function inject(active: Context = context.active()): Carrier {
-  const carrier: { traceparent?: string; tracestate?: string } = {};
-  propagation.inject(active, carrier);
-  return {
-    ...(carrier.traceparent === undefined ? {} : { traceparent: carrier.traceparent }),
-    ...(carrier.tracestate === undefined ? {} : { tracestate: carrier.tracestate }),
-  };
+  const found = trace.getSpanContext(active);
+  if (found === undefined || !isSpanContextValid(found)) return {};
+  const tracestate = found.traceState?.serialize();
+  const traceparent = formatTraceparent(found);
+  return tracestate === undefined || tracestate === "" ? { traceparent } : { traceparent, tracestate };
+}
+
+/** A span's name as a `traceparent`. */
+export function formatTraceparent({
+  traceId,
+  spanId,
+  traceFlags,
+}: Pick<SpanContext, "traceId" | "spanId" | "traceFlags">): string {
+  return `00-${traceId}-${spanId}-0${traceFlags & 1}`;
+}
+
+/** The span that a carrier came from; undefined when it carries none, or one that cannot be read. */
+export function spanContextOf({ traceparent, tracestate }: Carrier = {}): SpanContext | undefined {
+  const [, traceId, spanId, flags] = TRACEPARENT.exec(traceparent ?? "") ?? [];
+  if (traceId === undefined || spanId === undefined || flags === undefined) return undefined;
+  const found: SpanContext = { traceId, spanId, traceFlags: Number.parseInt(flags, 16) & 1, isRemote: true };
+  if (!isSpanContextValid(found)) return undefined;
+  return tracestate === undefined ? found : { ...found, traceState: createTraceState(tracestate) };
 }
 
 /** A context whose parent is where the carrier came from. */
 export function extract(carrier: Carrier): Context {
-  return propagation.extract(ROOT_CONTEXT, carrier);
-}
-
-/** The span that a carrier came from; undefined when it carries none. */
-export function spanContextOf(carrier: Carrier | undefined): SpanContext | undefined {
-  return carrier?.traceparent === undefined ? undefined : trace.getSpanContext(extract(carrier));
+  const found = spanContextOf(carrier);
+  return found === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, found);
 }
 
 /** A link to where a carrier came from, as a list of none or one. */

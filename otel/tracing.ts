@@ -1,7 +1,6 @@
 import {
   type Attributes,
   context,
-  type Link,
   ROOT_CONTEXT,
   type Span,
   SpanKind,
@@ -10,49 +9,44 @@ import {
   type TracerProvider,
   trace,
 } from "@opentelemetry/api";
-import type { Carrier, Ended, Execution, Middleware, Notice, Sending } from "../src/middleware.ts";
+import type { Carrier, Ended, Execution, Middleware, Sending } from "../src/middleware.ts";
 import { GROUP, NAMES, SCOPE, SYSTEM, spanName } from "./attributes.ts";
-import { extract, inject, linkTo } from "./propagation.ts";
+import { type ChosenIds, idsOfAttempt } from "./ids.ts";
+import { isChild, type Linkage, linksOf, linkToDelivery } from "./linkage.ts";
+import { traceNotice } from "./notice-spans.ts";
+import { extract, inject } from "./propagation.ts";
 
-/** How a run's span hangs on that of its dispatch. */
+/** How runs become spans. */
 export interface TracingOptions {
-  /**
-   * `"parent"`: always its child. `"link"`: always a trace of its own that links to it. `"auto"` (default): a child when it is the
-   * first attempt of a run that was dispatched to run at once; a link for delayed, retried, redelivered, cron and redriven runs,
-   * whose parent's trace has long been closed by then.
-   */
-  readonly linkage?: "auto" | "parent" | "link" | undefined;
+  /** How a run's span hangs on that of its dispatch. Default `"auto"`. */
+  readonly linkage?: Linkage | undefined;
   /** Where spans go. Default: the provider that the SDK has registered. */
   readonly provider?: TracerProvider | undefined;
+  /** What of a run's input stands on its span, as `tasktrail.input`: leave out what nobody may read. Default: nothing. */
+  readonly input?: ((input: unknown, task: string) => string | undefined) | undefined;
+  /** The id generator that the provider uses, when it is ours: attempts then have ids that other processes can derive. */
+  readonly ids?: ChosenIds | undefined;
 }
 
-/** A run that is due this much later than it was dispatched counts as delayed, in ms. */
-const DELAYED_MS = 30_000;
-
 /** Turns dispatches, attempts, fired slots and projected batches into spans. */
-export function tracing({ linkage = "auto", provider = trace }: TracingOptions = {}): Middleware {
-  const tracer = provider.getTracer(SCOPE);
+export function tracing(options: TracingOptions = {}): Middleware {
+  const tracer = (options.provider ?? trace).getTracer(SCOPE);
   return {
-    name: "tracing",
+    name: "tasktrail.tracing",
     send: (sending, next) => traceSend(tracer, sending, next),
-    execute: (execution, next) => traceExecution(tracer, { execution, linkage }, next),
+    execute: (execution, next) => traceExecution({ tracer, execution, options }, next),
     notice: (notice) => traceNotice(tracer, notice),
   };
 }
 
 function traceSend<T>(tracer: Tracer, sending: Sending, next: (carrier: Carrier) => Promise<T>): Promise<T> {
-  const { runs, task, queue } = sending;
-  const attributes: Attributes = {
-    [NAMES.system]: SYSTEM,
-    [NAMES.operationName]: "enqueue",
-    [NAMES.operationType]: "send",
-    [NAMES.destination]: queue,
-    [NAMES.task]: task,
-    ...(runs.length === 1
-      ? { [NAMES.messageId]: runs[0] as string, [NAMES.run]: runs[0] as string }
-      : { [NAMES.batchCount]: runs.length }),
-  };
-  return tracer.startActiveSpan(spanName.enqueue(queue), { kind: SpanKind.PRODUCER, attributes }, async (span) => {
+  const { queue, cron } = sending;
+  // A slot that is due is nobody's request; one that was asked for is that of whoever asked.
+  const isFiring = cron !== undefined && cron.trigger !== "manual";
+  const name = isFiring ? spanName.fire(cron.schedule) : spanName.enqueue(queue);
+  const kind = isFiring ? SpanKind.INTERNAL : SpanKind.PRODUCER;
+  const options = { kind, attributes: attributesOfSending(sending), root: isFiring };
+  return tracer.startActiveSpan(name, options, async (span) => {
     try {
       return await next(inject());
     } catch (error) {
@@ -64,43 +58,62 @@ function traceSend<T>(tracer: Tracer, sending: Sending, next: (carrier: Carrier)
   });
 }
 
-interface Tracing {
-  readonly execution: Execution;
-  readonly linkage: "auto" | "parent" | "link";
+function attributesOfSending({ runs, task, queue, cron }: Sending): Attributes {
+  return {
+    [NAMES.system]: SYSTEM,
+    [NAMES.operationName]: "enqueue",
+    [NAMES.operationType]: "send",
+    [NAMES.destination]: queue,
+    [NAMES.task]: task,
+    ...(runs.length === 1
+      ? { [NAMES.messageId]: runs[0] as string, [NAMES.run]: runs[0] as string }
+      : { [NAMES.batchCount]: runs.length }),
+    ...(cron === undefined
+      ? {}
+      : {
+          [NAMES.schedule]: cron.schedule,
+          [NAMES.slot]: new Date(cron.slot).toISOString(),
+          [NAMES.trigger]: cron.trigger,
+        }),
+  };
 }
 
-async function traceExecution(
-  tracer: Tracer,
-  { execution, linkage }: Tracing,
-  next: (carrier: Carrier) => Promise<Ended>,
-): Promise<Ended> {
-  const isChild = linkage === "parent" || (linkage === "auto" && isImmediate(execution));
-  const parent = isChild ? extract(execution.carrier) : ROOT_CONTEXT;
-  const links: Link[] = [
-    ...(isChild ? [] : linkTo(execution.carrier, "dispatch")),
-    ...linkTo(execution.previous, "previous attempt"),
-  ];
-  const options = { kind: SpanKind.CONSUMER, attributes: attributesOf(execution), links };
-  const span = tracer.startSpan(spanName.process(execution.queue), options, parent);
+interface Traced {
+  readonly tracer: Tracer;
+  readonly execution: Execution;
+  readonly options: TracingOptions;
+}
+
+async function traceExecution(traced: Traced, next: (carrier: Carrier) => Promise<Ended>): Promise<Ended> {
+  const { execution, options } = traced;
+  const parent = isChild(execution, options.linkage ?? "auto") ? extract(execution.carrier) : ROOT_CONTEXT;
+  const span = startAttempt(traced, parent);
   const active = trace.setSpan(parent, span);
   try {
     const ended = await context.with(active, () => next(inject(active)));
     span.setAttribute(NAMES.outcome, ended.kind);
-    if (ended.error !== undefined) fail(span, ended.error);
+    // One that was cancelled or interrupted has not failed, though its handler may have thrown what it was told.
+    if (ended.kind === "failed" || ended.kind === "died") fail(span, ended.error);
     return ended;
   } finally {
     span.end();
   }
 }
 
-/** True for the first attempt of a run that was to run at once. */
-function isImmediate({ attempt, delivery, dueAt, enqueuedAt, schedule, redriveOf }: Execution): boolean {
-  if (attempt > 1 || delivery > 1 || schedule !== undefined || redriveOf !== undefined) return false;
-  return dueAt === undefined || dueAt - enqueuedAt <= DELAYED_MS;
+function startAttempt({ tracer, execution, options }: Traced, parent: typeof ROOT_CONTEXT): Span {
+  const linkage = options.linkage ?? "auto";
+  const links = linksOf(execution, linkage);
+  const said = { kind: SpanKind.CONSUMER, attributes: attributesOfExecution(execution, options), links };
+  const start = () => tracer.startSpan(spanName.process(execution.queue), said, parent);
+  if (options.ids === undefined) return start();
+  const before = linkToDelivery(execution, linkage);
+  if (before !== undefined) links.push(before);
+  return options.ids.as(idsOfAttempt(execution), start);
 }
 
-function attributesOf(execution: Execution): Attributes {
-  return {
+function attributesOfExecution(execution: Execution, { input }: TracingOptions): Attributes {
+  const { task, schedule, slot, trigger, redriveOf, dueAt, enqueuedAt } = execution;
+  const attributes: Attributes = {
     [NAMES.system]: SYSTEM,
     [NAMES.operationName]: "process",
     [NAMES.operationType]: "process",
@@ -109,14 +122,28 @@ function attributesOf(execution: Execution): Attributes {
     [NAMES.clientId]: execution.worker,
     [NAMES.messageId]: execution.run,
     [NAMES.run]: execution.run,
-    [NAMES.task]: execution.task,
+    [NAMES.task]: task,
     [NAMES.attempt]: execution.attempt,
+    [NAMES.maxAttempts]: execution.maxAttempts,
     [NAMES.delivery]: execution.delivery,
     [NAMES.worker]: execution.worker,
-    ...(execution.schedule === undefined ? {} : { [NAMES.schedule]: execution.schedule }),
-    ...(execution.slot === undefined ? {} : { [NAMES.slot]: new Date(execution.slot).toISOString() }),
-    ...(execution.redriveOf === undefined ? {} : { [NAMES.redriveOf]: execution.redriveOf }),
+    [NAMES.waitMs]: Math.max(0, Date.now() - (dueAt ?? enqueuedAt)),
   };
+  if (schedule !== undefined) attributes[NAMES.schedule] = schedule;
+  if (slot !== undefined) attributes[NAMES.slot] = new Date(slot).toISOString();
+  if (trigger !== undefined) attributes[NAMES.trigger] = trigger;
+  if (redriveOf !== undefined) attributes[NAMES.redriveOf] = redriveOf;
+  if (input !== undefined) attributes[NAMES.input] = shown(input, execution);
+  return attributes;
+}
+
+/** A function of the user's that throws costs the attribute, and not the span. */
+function shown(input: NonNullable<TracingOptions["input"]>, { input: value, task }: Execution): string | undefined {
+  try {
+    return input(value, task);
+  } catch {
+    return "(the function that shows inputs has thrown)";
+  }
 }
 
 /** Marks a span as failed, with the error's type and stack. */
@@ -126,20 +153,4 @@ function fail(span: Span, error: unknown): void {
   span.recordException(thrown);
   span.setAttribute(NAMES.errorType, typeof code === "string" ? code : thrown.name);
   span.setStatus({ code: SpanStatusCode.ERROR, message: thrown.message });
-}
-
-/** What is told after the fact becomes a span that ends when it is told. */
-function traceNotice(tracer: Tracer, notice: Notice): void {
-  if (notice.kind !== "batch.projected") return;
-  const endTime = Date.now();
-  const span = tracer.startSpan(
-    spanName.project(notice.queue),
-    {
-      kind: SpanKind.INTERNAL,
-      startTime: endTime - notice.tookMs,
-      attributes: { [NAMES.destination]: notice.queue, [NAMES.events]: notice.events, [NAMES.rows]: notice.rows },
-    },
-    ROOT_CONTEXT,
-  );
-  span.end(endTime);
 }
