@@ -39,7 +39,7 @@ export interface Attempt extends Timed {
   /** Stops watching over its lock. */
   unwatch: (() => void) | undefined;
   /** Hears that its slot is free again. */
-  onFree: ((hold: Hold) => void) | undefined;
+  readonly onFree: (hold: Hold) => void;
   /** Hears how it ended. */
   onEnded: ((ended: Ended) => void) | undefined;
 }

@@ -12,7 +12,9 @@ import { askCancelled } from "../deliver/promote.ts";
 import { type Hold, hold, letGo, type WorkLane } from "../deliver/work-lane.ts";
 import { isTasktrailError, leaseLost } from "../errors.ts";
 import type { Notice } from "../middleware.ts";
+import { createBacklog } from "./backlog.ts";
 import { slotOf } from "./context.ts";
+import { damaged, poison, unknown } from "./death-words.ts";
 import { inspectEntry } from "./inspect-entry.ts";
 import type { Launch, Launcher } from "./launch.ts";
 import { isExclusive, type Overlap } from "./overlap.ts";
@@ -64,8 +66,8 @@ interface Fit extends settlement.Unstarted {
 /** Each entry goes through the same steps: read, known, in time, not cancelled, decoded, not poison, not overlapping, started. */
 export function createExecutor(parts: ExecutorParts): Executor {
   const { clock, capacity, launcher, overlap, settlerOf } = parts;
-  const backlog = createQueue();
-  const suspects = createQueue();
+  const backlog = createBacklog();
+  const suspects = createBacklog();
   let suspect: { hold: Hold; since: number } | undefined;
   let isPumping = false;
   let isStopped = false;
@@ -229,55 +231,6 @@ export function createExecutor(parts: ExecutorParts): Executor {
   };
 }
 
-/** First in, first out; what has gone in the meantime is passed over. */
-function createQueue() {
-  let items: Hold[] = [];
-  let head = 0;
-  return {
-    push: (one: Hold) => items.push(one),
-    size: () => items.length - head,
-    all: () => items.slice(head),
-    /** From the first on, as long as they are such. */
-    head(isSuch: (one: Hold) => boolean): Hold[] {
-      let end = head;
-      while (end < items.length && isSuch(items[end] as Hold)) end += 1;
-      return items.slice(head, end);
-    },
-    shift(): Hold | undefined {
-      while (head < items.length) {
-        const next = items[head] as Hold;
-        head += 1;
-        if (next.phase === "waiting") return next;
-      }
-      items = [];
-      head = 0;
-      return undefined;
-    },
-  };
-}
-
 function idOf({ workLane, delivery }: Hold): string {
   return derivedId(workLane.lane.keys.tag, String(delivery.stream), delivery.id);
-}
-
-function damaged(why: string): Error {
-  return plainError("UndecodableEntry", `The entry cannot be read: ${why}`);
-}
-
-function unknown(task: string, reason: string): Error {
-  const what = { newer_version: "a newer version of its input", newer_format: "a newer format" }[reason];
-  const means =
-    what === undefined ? `No worker knew task "${task}"` : `No worker could read ${what} for task "${task}"`;
-  return plainError("UnknownTask", `${means} in the time that such runs wait (unknownTaskGrace)`);
-}
-
-function poison(count: number): Error {
-  return plainError("Poison", `The worker's process died each of the ${count} times that this run was at work`);
-}
-
-function plainError(name: string, message: string): Error {
-  const error = new Error(message);
-  error.name = name;
-  error.stack = "";
-  return error;
 }

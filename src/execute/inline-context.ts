@@ -20,9 +20,26 @@ function patienceMs(timeoutMs: number): number {
   return Math.min(5_000, Math.max(250, timeoutMs / 10));
 }
 
+/** The run that a context is of. */
+export interface InlineRun {
+  readonly id: string;
+  readonly attempt: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly enqueuedAt: Date;
+}
+
+/** A run that nobody dispatched. */
+function ownRun(record: TaskRecord): InlineRun {
+  return { id: createRunIds(record.queue)(Date.now()), attempt: 1, labels: Object.freeze({}), enqueuedAt: new Date() };
+}
+
 /** A context without a run in Redis behind it: nothing is recorded, the timeout holds, effects are kept. */
-export function makeInlineContext(record: TaskRecord, timeoutMs: number, slot: Slot | undefined): InlineContext {
-  const id = createRunIds(record.queue)(Date.now());
+export function makeInlineContext(
+  record: TaskRecord,
+  timeoutMs: number,
+  { slot, run = ownRun(record) }: { readonly slot?: Slot | undefined; readonly run?: InlineRun | undefined },
+): InlineContext {
+  const { id, attempt, labels, enqueuedAt } = run;
   const controller = new AbortController();
   const effects: Effect[] = [];
   const { promise: abandoned, reject } = Promise.withResolvers<never>();
@@ -40,14 +57,14 @@ export function makeInlineContext(record: TaskRecord, timeoutMs: number, slot: S
     id,
     task: record.name,
     queue: record.queue,
-    attempt: 1,
+    attempt,
     signal: controller.signal,
-    fencingToken: "1",
+    fencingToken: String(attempt * 65_536 + 1),
     ...(slot === undefined ? undefined : { slot }),
-    enqueuedAt: new Date(),
-    labels: Object.freeze({}),
+    enqueuedAt,
+    labels,
     traceId: undefined,
-    bindings: Object.freeze({ run: id, task: record.name, attempt: 1 }),
+    bindings: Object.freeze({ run: id, task: record.name, attempt }),
     progress: () => {},
     async extend(by) {
       const ms = durationMs(by, "by");

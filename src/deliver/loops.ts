@@ -1,0 +1,52 @@
+import { setMaxListeners } from "node:events";
+import type { Delivery } from "../../streams/entry.ts";
+import type { Engine } from "../engine.ts";
+import { consume } from "./consume.ts";
+import { promote } from "./promote.ts";
+import { type Reader, wakeReader } from "./reader.ts";
+import { reclaim } from "./reclaim.ts";
+import type { Shift } from "./shift.ts";
+
+/** What the loops work with. */
+export interface LoopParts {
+  readonly engine: Engine;
+  readonly leaseMs: number;
+  readonly shift: Shift;
+  /** Called when Redis has answered. */
+  readonly onAnswer: () => void;
+}
+
+/** Runs all loops of all lanes until the signal is aborted; returns when they have. One that fails stops the others, and is thrown. */
+export async function runLoops({ engine, leaseMs, shift, onAnswer }: LoopParts, signal: AbortSignal): Promise<void> {
+  const { workLanes, connections, execution, taking } = shift;
+  const { announce, clock } = engine;
+  const { capacity, cancelWaiting } = execution;
+  const failing = new AbortController();
+  const until = AbortSignal.any([signal, failing.signal]);
+  setMaxListeners(0, until);
+  until.addEventListener("abort", execution.stopStarting, { once: true });
+  const random = Math.random;
+  const isOneOfMany = workLanes.length > 1;
+  const loops = workLanes.flatMap((workLane, index) => {
+    const reader = connections.readers[index] as Reader;
+    const accept = (deliveries: readonly Delivery[]) => execution.accept(workLane, deliveries);
+    return [
+      consume({ workLane, reader, isOneOfMany, capacity, taking, accept, announce, onRead: onAnswer }, until),
+      promote({ workLane, random, cancelWaiting, announce }, until),
+      reclaim({ workLane, taking, leaseMs, random, elapsed: clock.elapsed, announce }, until),
+      aborted(until).then(() => wakeReader(workLane, reader, connections.command)),
+    ];
+  });
+  const stopAll = (error: unknown) => {
+    failing.abort();
+    throw error;
+  };
+  const results = await Promise.allSettled(loops.map((loop) => loop.catch(stopAll)));
+  const failed = results.find((one) => one.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}

@@ -1,0 +1,87 @@
+import type { Settlement } from "../../streams/settle.ts";
+import type { Capacity } from "../deliver/capacity.ts";
+import { letGo } from "../deliver/work-lane.ts";
+import type { Ended, Notice } from "../middleware.ts";
+import type { Attempt } from "./attempt.ts";
+import { judge, type Outcome, type Verdict } from "./outcome.ts";
+import type { Settler } from "./settle.ts";
+import { cancellation, death, retry, success } from "./settlement.ts";
+
+/** What concluding rests on. */
+export interface ConcludeParts {
+  readonly capacity: Capacity;
+  readonly settler: Settler;
+  readonly random: () => number;
+  readonly announce: (notice: Notice) => void;
+}
+
+/** An outcome, and how long it took. */
+export interface Concluded {
+  readonly outcome: Outcome;
+  readonly durationMs: number;
+}
+
+/** Judges an attempt that is over, and sends what became of its run on its way. */
+export function conclude(attempt: Attempt, { outcome, durationMs }: Concluded, parts: ConcludeParts): Ended {
+  const { hold, policies, abortedBy, record } = attempt;
+  const { entry } = hold.delivery;
+  const facts = { task: record.name, run: entry.run };
+  const verdict = judge({
+    outcome,
+    abortedBy,
+    attempt: entry.attempt,
+    retry: policies.retry,
+    random: parts.random,
+    report: (what) => parts.announce({ kind: "problem", what, facts }),
+  });
+  const progress = attempt.told?.close();
+  if (verdict.kind === "released" || verdict.kind === "dropped") {
+    parts.capacity.shift(hold, "gone");
+    letGo(hold);
+  } else {
+    const what = settlementOf(attempt, verdict, durationMs);
+    const whole = progress === undefined ? what : { ...what, events: [progress, ...what.events] };
+    const hasLock = attempt.lock !== undefined;
+    parts.settler.conclude(
+      hold,
+      whole,
+      hasLock ? (accepted) => passLock(attempt, accepted, parts.announce) : undefined,
+    );
+  }
+  return endedOf(verdict, durationMs);
+}
+
+function settlementOf(attempt: Attempt, verdict: Verdict, durationMs: number): Settlement {
+  if (verdict.kind === "succeeded") return success(attempt, durationMs);
+  if (verdict.kind === "retried") return retry(attempt, durationMs, verdict);
+  if (verdict.kind === "died") return death(attempt, durationMs, verdict);
+  return cancellation(attempt, durationMs);
+}
+
+/** The lock goes with the ending; over the wait for another try it is kept. When nothing was accepted, the delivery that is current has it, under the same value. */
+function passLock(
+  { lock, record, hold }: Attempt,
+  accepted: Settlement | undefined,
+  announce: ConcludeParts["announce"],
+): void {
+  if (lock === undefined || accepted === undefined) return;
+  const waitMs =
+    accepted.kind === "moved" ? Math.max(0, accepted.move.dueAt - hold.workLane.lane.clock.now()) : undefined;
+  const done = waitMs === undefined ? lock.release() : lock.extend(waitMs + (record.cron?.lockTtlMs ?? 0));
+  Promise.resolve(done).catch((error: unknown) => {
+    announce({ kind: "problem", what: "an overlap lock could not be passed on; it ends by itself", error });
+  });
+}
+
+function endedOf(verdict: Verdict, durationMs: number): Ended {
+  if (verdict.kind === "succeeded") return { kind: "succeeded", durationMs };
+  return { kind: words[verdict.kind], durationMs, error: verdict.error };
+}
+
+const words = {
+  retried: "failed",
+  died: "died",
+  cancelled: "cancelled",
+  released: "interrupted",
+  dropped: "fenced",
+} as const;
