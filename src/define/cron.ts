@@ -1,3 +1,5 @@
+// biome-ignore-all lint/suspicious/noExplicitAny: what is inferred has to be left open, and `unknown` would close it
+// biome-ignore-all lint/complexity/noBannedTypes: `{}` is what a task without dependencies needs, and how editors show it
 import { type Clock, systemClock } from "../clock.ts";
 import type { Deps, Override, Values } from "../di/provider.ts";
 import { invalidOption } from "../errors.ts";

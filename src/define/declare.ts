@@ -8,7 +8,7 @@ import { checkKeys, checkObject, type Notes, shown, within } from "./options.ts"
 import { placeOfCaller } from "./place.ts";
 import type { Policies } from "./policy.ts";
 import { checkPolicies, POLICY_KEYS } from "./resolve-policies.ts";
-import type { Schema } from "./schema.ts";
+import type { AnySchema } from "./schema.ts";
 import type { Named, TaskRecord } from "./task.ts";
 
 const taskKeys = ["name", "queue", "version", ...POLICY_KEYS, "input", "deps", "run"];
@@ -33,8 +33,8 @@ const cronNotes: Notes = {
 interface Definition extends Named, Policies, CronPolicies {
   readonly kind?: string | undefined;
   readonly expression?: unknown;
-  readonly input?: Schema<any, any> | undefined;
-  readonly output?: Schema<any, any> | undefined;
+  readonly input?: AnySchema | undefined;
+  readonly output?: AnySchema | undefined;
   readonly deps?: Deps | undefined;
   readonly run?: TaskRecord["run"];
 }

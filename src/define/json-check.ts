@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noExplicitAny: what is inferred has to be left open, and `unknown` would close it
 // biome-ignore lint/suspicious/noConfusingVoidType: what a handler without a result returns
 type Scalar = string | number | boolean | null | undefined | void;
 

@@ -2,7 +2,7 @@ import { invalidOption, type TasktrailError } from "../errors.ts";
 import { fromJson, type Place, toJson } from "./json.ts";
 import { pathTo } from "./json-culprit.ts";
 import { type Issue, invalidInput, invalidResult } from "./payload-errors.ts";
-import type { Schema, SchemaIssue, SchemaResult } from "./schema.ts";
+import type { AnySchema, Schema, SchemaIssue, SchemaResult } from "./schema.ts";
 import type { TaskRecord } from "./task.ts";
 import type { TopicRecord } from "./topic.ts";
 import { after, type Encoded, isPromise, travelling } from "./travelling.ts";
@@ -70,14 +70,14 @@ function resultOf({ name }: Sides): Side {
   return { place: { name: "result", owner: `task "${name}"` }, invalid: (issues) => invalidResult(name, issues) };
 }
 
-function encode(schema: Schema<any, any>, given: unknown, side: Side & { readonly maxBytes: number }) {
+function encode(schema: AnySchema, given: unknown, side: Side & { readonly maxBytes: number }) {
   const { place, maxBytes } = side;
   return after(schema["~standard"].validate(given), (result) =>
     travelling({ schema, given, parsed: valueIn(result, schema, side), place, maxBytes }),
   );
 }
 
-function decode(schema: Schema<any, any>, json: string, side: Side): Decoded | Promise<Decoded> {
+function decode(schema: AnySchema, json: string, side: Side): Decoded | Promise<Decoded> {
   const validated = schema["~standard"].validate(fromJson(json, side.place));
   return after(validated, (result) => ({ value: valueIn(result, schema, side) }));
 }

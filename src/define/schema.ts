@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noExplicitAny: what is inferred has to be left open, and `unknown` would close it
 /** A schema: zod 4, or anything that speaks Standard Schema v1 (zod 3.24+, valibot, arktype). */
 export interface Schema<Input = unknown, Output = Input> {
   readonly "~standard": {
@@ -7,6 +8,8 @@ export interface Schema<Input = unknown, Output = Input> {
     readonly types?: { readonly input: Input; readonly output: Output } | undefined;
   };
 }
+/** A schema of whatever. */
+export type AnySchema = Schema<any, any>;
 /** What a schema answers: the parsed value, or what is wrong with the one it was given. */
 export type SchemaResult<Output> =
   | { readonly value: Output; readonly issues?: undefined }
@@ -27,7 +30,7 @@ export function unchecked<T>(): Schema<T> {
 }
 
 /** True when a value speaks Standard Schema v1. */
-export function isSchema(value: unknown): value is Schema<any, any> {
+export function isSchema(value: unknown): value is AnySchema {
   if ((typeof value !== "object" && typeof value !== "function") || value === null) return false;
   const standard = (value as { readonly "~standard"?: unknown })["~standard"] as
     | Partial<Schema["~standard"]>

@@ -1,9 +1,11 @@
+// biome-ignore-all lint/suspicious/noExplicitAny: what is inferred has to be left open, and `unknown` would close it
+// biome-ignore-all lint/complexity/noBannedTypes: `{}` is what a task without dependencies needs, and how editors show it
 import type { Deps, Override, Values } from "../di/provider.ts";
 import { invalidOption } from "../errors.ts";
 import type { RunContext, RunHandle, Slot } from "../run.ts";
 import type { Dispatcher, DispatchOptions, InputArgs, TaskRef } from "./dispatch.ts";
 import type { Policies } from "./policy.ts";
-import type { OutputOf, Schema } from "./schema.ts";
+import type { AnySchema, OutputOf, Schema } from "./schema.ts";
 
 /** `Promise` and not `PromiseLike`: a wrong result is told in two lines, and a query builder that nobody awaited is refused. */
 export type Awaitable<T> = T | Promise<T>;
@@ -66,8 +68,8 @@ export interface TaskRecord {
   readonly name: string;
   readonly queue: string;
   readonly version: number;
-  readonly input: Schema<any, any> | undefined;
-  readonly output: Schema<any, any> | undefined;
+  readonly input: AnySchema | undefined;
+  readonly output: AnySchema | undefined;
   readonly deps: Deps;
   /** As declared; `resolvePolicies` fills in the rest. */
   readonly policies: Policies;

@@ -1,7 +1,8 @@
+// biome-ignore-all lint/suspicious/noExplicitAny: what is inferred has to be left open, and `unknown` would close it
 import { isKeyPart } from "../../streams/keys.ts";
 import { invalidOption } from "../errors.ts";
 import type { JsonOr } from "./json-check.ts";
-import { type InputOf, isSchema, type OutputOf, type Schema } from "./schema.ts";
+import { type AnySchema, type InputOf, isSchema, type OutputOf } from "./schema.ts";
 
 /** A domain event as subscribers see it: CloudEvents 1.0. */
 export interface DomainEvent<Data> {
@@ -23,11 +24,11 @@ export interface Topic<in out Data, out Payload = Data> {
 
 /** A topic as a publisher sees it. */
 export interface TopicRecord extends Topic<any, any> {
-  readonly schema: Schema<any, any>;
+  readonly schema: AnySchema;
 }
 
 /** Declares a stream of domain events. `name` is what subscribers know it by, such as "user.created". Throws InvalidOption. */
-export function topic<S extends Schema<any, any>>(
+export function topic<S extends AnySchema>(
   name: string,
   schema: S & JsonOr<InputOf<S>, unknown, "data">,
 ): Topic<InputOf<S>, OutputOf<S>> {

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { type Place, toJson, tryJson } from "./json.ts";
-import type { Schema } from "./schema.ts";
+import type { AnySchema } from "./schema.ts";
 
 /** What travels: its JSON, empty for undefined, and the value that the JSON says. */
 export interface Encoded {
@@ -10,7 +10,7 @@ export interface Encoded {
 
 /** A value that has been parsed, and how to write it. */
 export interface Candidate {
-  readonly schema: Schema<any, any>;
+  readonly schema: AnySchema;
   readonly given: unknown;
   readonly parsed: unknown;
   readonly place: Place;
@@ -59,7 +59,7 @@ interface ZodPayload {
 type Backward = { readonly value: unknown } | undefined;
 
 /** The value as its schema encodes it; undefined when that schema cannot encode, or not this value. */
-function encodeBackward(schema: Schema<any, any>, value: unknown): Backward | Promise<Backward> {
+function encodeBackward(schema: AnySchema, value: unknown): Backward | Promise<Backward> {
   const inside = (schema as { readonly _zod?: ZodInside })._zod;
   // Versions before 4.1 know no direction, and would parse a second time.
   const { major, minor } = inside?.version ?? { major: 0, minor: 0 };

@@ -1,3 +1,5 @@
+// biome-ignore-all lint/suspicious/noExplicitAny: what is inferred has to be left open, and `unknown` would close it
+// biome-ignore-all lint/complexity/noBannedTypes: `{}` is what a task without dependencies needs, and how editors show it
 import { invalidOption } from "../errors.ts";
 
 /** How long a provided value lives: for one attempt, or from a worker's first need of it to that worker's stop. */

@@ -7,20 +7,20 @@ import { z } from "zod";
 import * as mini from "zod/mini";
 import * as zod3 from "zod/v3";
 import { decodeInput, decodeResult, encodeEvent, encodeInput, encodeResult } from "../../../src/define/payload.ts";
-import { type Schema, unchecked } from "../../../src/define/schema.ts";
+import { type AnySchema, unchecked } from "../../../src/define/schema.ts";
 import type { TopicRecord } from "../../../src/define/topic.ts";
 import { topic } from "../../../src/define/topic.ts";
 import { isTasktrailError } from "../../../src/errors.ts";
 
 const LIMIT = 262_144;
-const task = (input?: Schema<any, any>, output?: Schema<any, any>) => ({ name: "t", input, output });
+const task = (input?: AnySchema, output?: AnySchema) => ({ name: "t", input, output });
 const isoDate = z.codec(z.iso.datetime(), z.date(), {
   decode: (text) => new Date(text),
   encode: (date) => date.toISOString(),
 });
 
 /** What a handler sees of an input, and what travelled. */
-async function trip(schema: Schema<any, any> | undefined, value: unknown): Promise<{ json: string; seen: unknown }> {
+async function trip(schema: AnySchema | undefined, value: unknown): Promise<{ json: string; seen: unknown }> {
   const { json } = await encodeInput(task(schema), value, LIMIT);
   return { json, seen: (await decodeInput(task(schema), json)).value };
 }
@@ -78,7 +78,7 @@ test("whatever travels, the handler sees what parsing the input gives", async ()
     { noNullPrototype: true },
   );
   await fc.assert(
-    fc.asyncProperty(fc.constantFrom(...schemas), inputs, async (schema: Schema<any, any>, input) => {
+    fc.asyncProperty(fc.constantFrom(...schemas), inputs, async (schema: AnySchema, input) => {
       const parsed = await schema["~standard"].validate(input);
       if (parsed.issues !== undefined) return;
       assert.deepEqual((await trip(schema, input)).seen, parsed.value);

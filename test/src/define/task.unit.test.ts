@@ -8,7 +8,7 @@ import type { RunHandle } from "../../../src/run.ts";
 
 /** An engine that only writes down what it is asked for. */
 function portOf(calls: unknown[][]): DispatchPort {
-  const handle = (id: string) => ({ id }) as RunHandle<any>;
+  const handle = (id: string) => ({ id }) as RunHandle<never>;
   return {
     async send(task, inputs, options, keyOf) {
       calls.push(["send", task.name, inputs, options, inputs.map((input) => keyOf?.(input))]);

@@ -4,10 +4,10 @@ import fc from "fast-check";
 import { planOf } from "../../../src/di/graph.ts";
 import { getRun } from "../../../src/di/leaves.ts";
 import { overridesOf } from "../../../src/di/overrides.ts";
-import { type Deps, override, type ProviderRecord, provider } from "../../../src/di/provider.ts";
+import { type Deps, override, type ProviderRecord, provider, type Use } from "../../../src/di/provider.ts";
 
 const make = (deps: Deps = {}, scope: "run" | "worker" = "run") =>
-  provider({ scope, deps, provide: (_: unknown, use: any) => use(1) } as never) as unknown as ProviderRecord;
+  provider({ scope, deps, provide: (_: unknown, use: Use) => use(1) } as never) as unknown as ProviderRecord;
 const plan = (deps: Record<string, unknown>) => planOf(deps as Deps, () => false);
 const mutable = (one: ProviderRecord) => one.deps as Record<string, ProviderRecord>;
 

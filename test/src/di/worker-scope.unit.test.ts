@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noExplicitAny: what the providers of these tests give has no one type
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Deps, override, type Provider, provider, type Use } from "../../../src/di/provider.ts";
