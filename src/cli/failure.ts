@@ -99,7 +99,9 @@ function byCode(error: unknown): Explanation | undefined {
 /** A permission that is missing explains more than the step that it was missing for. */
 function deniedBeneath(error: Error): number | undefined {
   const state = sqlStateOf(error);
-  return state?.startsWith("28") || state === "42501" ? EXIT.denied : undefined;
+  const isDenied =
+    state?.startsWith("28") === true || state === "42501" || causes(error).some((one) => refusal(one) === "denied");
+  return isDenied ? EXIT.denied : undefined;
 }
 
 function bySqlState(error: unknown): Explanation | undefined {

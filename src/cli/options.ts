@@ -7,13 +7,16 @@ export function jsonOption(command: Command): Command {
   return command.option("--json", "prints one JSON document a line (NDJSON)");
 }
 
-/** Reads a whole number of at least 1. */
-export function positiveCount(text: string): number {
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || value < 1 || value > 1_000_000) {
-    throw new InvalidArgumentError("It is a whole number from 1 to 1000000.");
-  }
-  return value;
+/** Reads how many are to be listed. */
+export const positiveCount: (text: string) => number = countUpTo(1_000_000);
+
+/** Makes a reader of whole numbers from 1 to `most`. */
+export function countUpTo(most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && value >= 1 && value <= most) return value;
+    throw new InvalidArgumentError(`It is a whole number from 1 to ${most}.`);
+  };
 }
 
 /** Reads a duration, as in `30s`, to milliseconds. */

@@ -4,7 +4,7 @@ import { constants } from "node:os";
 import type { Command } from "commander";
 import type { Duration } from "../define/duration.ts";
 import type { WorkerOptions } from "../define/role.ts";
-import { durationOption, durationText, positiveCount, queuesOption } from "./options.ts";
+import { countUpTo, durationOption, durationText, queuesOption } from "./options.ts";
 
 /** Options of every role. */
 export interface RoleOptions {
@@ -32,7 +32,11 @@ export function addRoleOptions(command: Command): Command {
 /** Adds the options of a worker. */
 export function addWorkerOptions(command: Command): Command {
   return command
-    .option("-c, --concurrency <count>", "handlers at once (default: TASKTRAIL_CONCURRENCY, else 10)", positiveCount)
+    .option(
+      "-c, --concurrency <count>",
+      "handlers at once (default: TASKTRAIL_CONCURRENCY, else 10)",
+      countUpTo(10_000),
+    )
     .option(
       "-q, --queues <names>",
       "queues, with commas (default: TASKTRAIL_QUEUES, else those of its tasks)",

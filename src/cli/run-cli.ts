@@ -1,5 +1,6 @@
 import { CommanderError } from "commander";
 import type { Outcome } from "./command.ts";
+import { COMMANDS } from "./commands.ts";
 import { EXIT } from "./exit-codes.ts";
 import { CliError, explain } from "./failure.ts";
 import { createProgram } from "./program.ts";
@@ -15,7 +16,7 @@ export async function runCli(args: readonly string[], terminal: Terminal = proce
     await program.parseAsync(args, { from: "user" });
     return outcome.exitCode;
   } catch (error) {
-    return report(error, { terminal, isVerbose: args.includes("--verbose") });
+    return error instanceof CommanderError ? reportUsage(error, args, terminal) : report(error, args, terminal);
   }
 }
 
@@ -28,22 +29,22 @@ function leaveQuietlyWhenNobodyReads(): void {
   }
 }
 
-function report(error: unknown, { terminal, isVerbose }: { terminal: Terminal; isVerbose: boolean }): number {
-  if (error instanceof CommanderError) return reportUsage(error, terminal);
+function report(error: unknown, args: readonly string[], terminal: Terminal): number {
   const { message, advice, exitCode } = explain(error);
   terminal.note(`${terminal.noteStyle("red", "error:")} ${cleanLines(message)}`);
   if (advice !== undefined) terminal.note(cleanLines(advice));
-  if (isVerbose) terminal.note(terminal.noteStyle("dim", cleanLines(traceOf(error))));
+  if (args.includes("--verbose")) terminal.note(terminal.noteStyle("dim", cleanLines(traceOf(error))));
   return exitCode;
 }
 
 /** Help and version were printed by commander; what it throws of mistakes has not been told yet. */
-function reportUsage(error: CommanderError, terminal: Terminal): number {
+function reportUsage(error: CommanderError, args: readonly string[], terminal: Terminal): number {
   if (error.exitCode === 0) return EXIT.ok;
   if (error.code === "commander.help") return EXIT.usage;
   const message = error.message.replace(/^error: /, "");
   terminal.note(`${terminal.noteStyle("red", "error:")} ${cleanLines(message)}`);
-  terminal.note("Options and examples: tasktrail --help, tasktrail COMMAND --help");
+  const name = args.find((arg) => COMMANDS.some((command) => command.name === arg));
+  terminal.note(`Options and examples: tasktrail ${name === undefined ? "" : `${name} `}--help`);
   return EXIT.usage;
 }
 

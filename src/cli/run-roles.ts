@@ -37,6 +37,7 @@ export async function runRoles({ application, terminal, forMs, make }: RolesGive
   await using _broker = application.broker;
   watchRoles(application.engine, terminal);
   const { makers, projector } = await make();
+  if (terminal.isInteractive) greet(application, terminal);
   const signal = stopOnSignal(forMs);
   const failing = new AbortController();
   const until = AbortSignal.any([signal, failing.signal]);
@@ -47,6 +48,16 @@ export async function runRoles({ application, terminal, forMs, make }: RolesGive
   project.abort();
   const failed = makersFailed ?? (await projecting);
   if (failed !== undefined) throw failed.error;
+}
+
+function greet({ engine, name }: Application, { note, noteStyle }: Terminal): void {
+  const names = [...new Set(engine.records.filter(({ run }) => run !== undefined).map((record) => record.name))].sort();
+  note(
+    noteStyle(
+      "dim",
+      `${name}: ${names.join(", ") || "no tasks of its own"}. Ctrl-C stops, and waits for what runs; twice stops at once.`,
+    ),
+  );
 }
 
 /** What something ended with, when it was an error. */

@@ -10,6 +10,8 @@ const withCode = (code: string, message = "it went wrong", cause?: unknown) =>
 
 const expected: [string, unknown, number][] = [
   ["a bad option", invalidOption("redis", "no scheme"), 78],
+  ["a login that Redis refuses", invalidOption("redis", "no", { cause: new Error("WRONGPASS invalid") }), 77],
+  ["a login that Postgres refuses", withCode("database_unreachable", "no", withCode("28P01")), 77],
   ["no tasks", noTasks(), 78],
   ["an input that does not fit", invalidInput("a", [{ path: "x", message: "no" }]), 2],
   ["a run that nobody knows", runUnknown("x"), 1],
