@@ -10,6 +10,7 @@ import { createRegistry, type Registry } from "./define/registry.ts";
 import { makeTask, makeTaskRef } from "./define/task.ts";
 import { attachEngine, type Engine } from "./engine.ts";
 import { createDispatching, type Dispatching } from "./enqueue/dispatching.ts";
+import { switchable } from "./enqueue/stand-in.ts";
 import { announceTo, type Middleware, type Notice, processMiddleware } from "./middleware.ts";
 import { createObserver } from "./observe.ts";
 import { createDefaultLogger } from "./stock/default-logger.ts";
@@ -78,14 +79,16 @@ function createEngine(
     connect: (purpose) => connect(options, purpose, announce),
     lane: (queue) => dispatching.lane(queue),
     get port() {
-      return dispatching.port;
+      return ports.port;
     },
+    standIn: (port) => ports.standIn(port),
     get middleware() {
       return middleware();
     },
     announce,
   };
   const dispatching: Dispatching = createDispatching(engine, () => settings().enqueueTimeoutMs);
+  const ports = switchable(dispatching.port);
   return { engine, close: dispatching.close };
 }
 

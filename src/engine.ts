@@ -31,6 +31,8 @@ export interface Engine {
   /** The dispatch lane of a queue, on the broker's shared connection. */
   lane(queue: string): Promise<Lane>;
   readonly port: DispatchPort;
+  /** Has another port answer for all tasks of the broker, until disposed. For tests. */
+  standIn(port: DispatchPort): Disposable;
   readonly middleware: readonly Middleware[];
   announce(notice: Notice): void;
 }

@@ -12,7 +12,7 @@ import type { Engine } from "../engine.ts";
 import { noHandler } from "../errors.ts";
 import type { Slot } from "../run.ts";
 import { getWorkerInfo, type WorkerInfo } from "../stock/worker-info.ts";
-import { makeInlineContext } from "./inline-context.ts";
+import { type InlineRun, makeInlineContext } from "./inline-context.ts";
 import { invoke } from "./invoke.ts";
 
 /** What a task is called with. */
@@ -21,19 +21,24 @@ export interface InlineCall {
   readonly input: unknown;
   readonly slot: Partial<Slot> | undefined;
   readonly overrides: Overrides;
+  /** The run it is for. Default: one of its own. */
+  readonly run?: InlineRun | undefined;
+  /** Default: the task's. */
+  readonly timeoutMs?: number | undefined;
 }
 
 /**
  * Runs a handler here and now, as a worker would: input and result cross JSON, dependencies open and close, the timeout
  * holds, effects run after all is committed. No Redis, no retry, no event. Throws what the handler throws.
  */
-export async function callInline(engine: Engine, { record, input, slot, overrides }: InlineCall): Promise<unknown> {
+export async function callInline(engine: Engine, call: InlineCall): Promise<unknown> {
+  const { record, input, slot, overrides } = call;
   if (record.run === undefined) throw noHandler(record.name);
-  const { timeoutMs } = resolvePolicies(record, engine.options.defaults);
+  const timeoutMs = call.timeoutMs ?? resolvePolicies(record, engine.options.defaults).timeoutMs;
   const whole = record.cron === undefined ? undefined : wholeSlot(record, slot);
   const first = whole ?? (await crossed(engine, record, input));
   const scope = openScope(engine, record, { overrides, timeoutMs });
-  const inline = makeInlineContext(record, timeoutMs, whole);
+  const inline = makeInlineContext(record, timeoutMs, { slot: whole, run: call.run });
   const keep = (given: unknown) => {
     const value = isPromise(given) ? Promise.race([given, inline.abandoned]) : given;
     return resultJson(engine, record, value);

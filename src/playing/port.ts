@@ -1,0 +1,172 @@
+// biome-ignore-all lint/suspicious/noExplicitAny: a test broker holds tasks of any input and result
+import type { LedgerEvent } from "../../streams/events.ts";
+import { createRunIds, cronRunId } from "../../streams/ids.ts";
+import type { DispatchOptions } from "../define/dispatch.ts";
+import { durationMs } from "../define/duration.ts";
+import { decodeResult, encodeInput } from "../define/payload.ts";
+import { checkedKey, resolveDispatch } from "../define/resolve-dispatch.ts";
+import type { DispatchPort, TaskRecord } from "../define/task.ts";
+import { resultTimeout, runCancelled, runFailed, runUnknown } from "../errors.ts";
+import { callInline } from "../execute/call.ts";
+import type { RunHandle, Slot } from "../run.ts";
+import { isOver, type PlayedRun, record } from "./book.ts";
+import { type Player, playDue } from "./play.ts";
+
+/** A port that keeps dispatches in the book, where the real one sends them to Redis. */
+export function playingPort(player: Player): DispatchPort {
+  return {
+    async send(task, inputs, options, keyOf) {
+      const handles: RunHandle<any>[] = [];
+      for (const input of inputs) {
+        const key = keyOf === undefined ? options.key : checkedKey(keyOf(input));
+        handles.push(
+          await dispatch(player, { task, input, options: key === undefined ? options : { ...options, key } }),
+        );
+      }
+      return handles;
+    },
+    handle: (_task, id) =>
+      handleOf(
+        player,
+        player.book.runs.find((run) => run.id === id),
+        { id, isNew: false },
+      ),
+    async trigger(task) {
+      const run = fireSlot(player, task, { at: player.book.now, trigger: "manual" });
+      return handleOf(player, run, { id: run.id, isNew: true });
+    },
+    call: (task, input, slot, overrides) =>
+      callInline(player.engine, { record: task, input, slot, overrides: overrides ?? player.overrides }),
+  };
+}
+
+interface Dispatch {
+  readonly task: TaskRecord;
+  readonly input: unknown;
+  readonly options: DispatchOptions;
+}
+
+async function dispatch(player: Player, { task, input, options }: Dispatch): Promise<RunHandle<any>> {
+  const { book, engine } = player;
+  const said = resolveDispatch(options);
+  const { json } = await encodeInput(task, input, engine.maxPayloadBytes);
+  const key = said.key === undefined ? undefined : `${task.name}\n${said.key}`;
+  const known = key === undefined ? undefined : book.keys.get(key);
+  if (known !== undefined && !hasLapsed(known, said.keyTtl, book.now))
+    return handleOf(player, known, { id: known.id, isNew: false });
+  const dueAt = said.atMs ?? book.now + (said.delayMs ?? 0);
+  const run = enter(player, task, {
+    body: json,
+    options,
+    dueAt,
+    slot: undefined,
+    id: createRunIds(task.queue)(book.now),
+  });
+  if (key !== undefined) book.keys.set(key, run);
+  return handleOf(player, run, { id: run.id, isNew: true });
+}
+
+/** A key holds until its run has ended, and then until its time after the dispatch is over. */
+function hasLapsed(run: PlayedRun, keyTtl: number | "run", now: number): boolean {
+  return isOver(run) && (keyTtl === "run" || now >= run.enqueuedAt + keyTtl);
+}
+
+type Entering = Pick<PlayedRun, "body" | "options" | "dueAt" | "slot" | "id">;
+
+function enter({ book }: Player, task: TaskRecord, entering: Entering): PlayedRun {
+  const isLater = entering.dueAt > book.now;
+  const run: PlayedRun = {
+    ...entering,
+    task,
+    enqueuedAt: book.now,
+    status: isLater ? "scheduled" : "waiting",
+    attempt: 1,
+    result: undefined,
+    error: undefined,
+    reason: undefined,
+  };
+  book.runs.push(run);
+  record(book, task.queue, {
+    type: "run.enqueued",
+    run: run.id,
+    task: task.name,
+    ...(run.body === "" ? {} : { input: JSON.parse(run.body) as unknown }),
+    ...(isLater ? { dueAt: run.dueAt } : {}),
+    ...(run.options.key === undefined ? {} : { key: run.options.key }),
+    ...(run.slot === undefined
+      ? {}
+      : { schedule: run.slot.schedule, slot: run.slot.at.getTime(), trigger: run.slot.trigger }),
+  });
+  return run;
+}
+
+/** Fires a cron at an instant. */
+export function fireSlot(
+  player: Player,
+  task: TaskRecord,
+  { at, trigger }: { readonly at: number; readonly trigger: Slot["trigger"] },
+): PlayedRun {
+  const { book } = player;
+  const timezone = task.cron?.timezone ?? "UTC";
+  const before = book.runs.findLast((run) => run.slot?.schedule === task.name)?.slot?.at;
+  const id = cronRunId({
+    namespace: "test",
+    queue: task.queue,
+    schedule: task.name,
+    slotMs: at,
+    rerun: trigger === "manual" ? book.runs.length + 1 : 0,
+  });
+  record(book, task.queue, {
+    type: "slot.fired",
+    schedule: task.name,
+    task: task.name,
+    slot: at,
+    run: id,
+    trigger,
+    lateMs: 0,
+    timezone,
+  });
+  return enter(player, task, {
+    id,
+    body: "",
+    options: {},
+    dueAt: book.now,
+    slot: { schedule: task.name, at: new Date(at), previous: before, timezone, trigger },
+  });
+}
+
+function handleOf(
+  player: Player,
+  run: PlayedRun | undefined,
+  { id, isNew }: { readonly id: string; readonly isNew: boolean },
+): RunHandle<any> {
+  const { book } = player;
+  return {
+    id,
+    isNew,
+    status: async () => run?.status ?? "unknown",
+    async result({ timeout = "30s" } = {}) {
+      if (run === undefined) throw runUnknown(id);
+      if (!isOver(run)) await playDue(player, { retries: true });
+      if (run.status === "cancelled") throw runCancelled(id, run.reason);
+      if (run.status === "died") throw runFailed(id, run.reason ?? "attempts", run.error);
+      if (run.status !== "succeeded") throw resultTimeout(id, durationMs(timeout, "timeout"));
+      return run.task.output === undefined || run.result === undefined
+        ? run.result
+        : (await decodeResult(run.task, JSON.stringify(run.result))).value;
+    },
+    async cancel(reason) {
+      if (run === undefined || isOver(run)) return false;
+      run.status = "cancelled";
+      run.reason = reason;
+      record(book, run.task.queue, {
+        type: "run.cancelled",
+        run: id,
+        task: run.task.name,
+        ...(reason === undefined ? {} : { reason }),
+      });
+      return true;
+    },
+    events: async () => book.events.filter((event): event is LedgerEvent => "run" in event && event.run === id),
+  };
+}
