@@ -25,7 +25,11 @@ const SUSPICIONS = ["\\u0000", "\\ud", '"__proto__"', '"constructor"'];
  */
 export function toJson(value: unknown, place: Place, maxBytes: number): string {
   if (value === undefined) return "";
-  if (!isEvidentlyFine(value, maxBytes)) inspect(value, place, maxBytes);
+  const budget = { left: maxBytes * GIVE_UP };
+  if (!isEvidentlyFine(value, budget)) {
+    if (budget.left < 0) throw tooLarge(whatOf(place), { maxBytes });
+    inspect(value, place, maxBytes);
+  }
   const json = stringify(value, place);
   if (SUSPICIONS.some((text) => json.includes(text))) inspect(value, place, maxBytes);
   // A UTF-16 unit takes one to three bytes, so that most texts need no counting.
@@ -72,9 +76,9 @@ function search(value: unknown, path: string, budget: { left: number }): Culprit
   }
 }
 
-function isEvidentlyFine(value: unknown, maxBytes: number): boolean {
+function isEvidentlyFine(value: unknown, budget: { left: number }): boolean {
   try {
-    return isFine(value, 0, { left: maxBytes * GIVE_UP });
+    return isFine(value, 0, budget);
   } catch {
     return false; // a getter has thrown: the thorough look names it
   }

