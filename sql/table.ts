@@ -57,8 +57,10 @@ export function defineTable<Row extends object>(shape: TableShape<Row>): Table<R
     upsertText: `insert into ${shape.name} (${names.join(", ")}, namespace)
       select ${values.join(", ")}, $${properties.length + 1} from unnest(${arrays.join(", ")}) as given (${names.join(", ")})
       on conflict (${conflict}) do update set ${updates.join(", ")}`,
-    loadText: `select ${selection} from ${shape.name}
-      where ${column(shape.key)} = any($1::${TYPES[type(shape.key)]}[]) and namespace = $2`,
+    // A key at a time by the index, whatever the planner thinks of reading the whole table once for many keys: the table grows, the batch does not.
+    loadText: `select found.* from unnest($1::${TYPES[type(shape.key)]}[]) as wanted (key) cross join lateral (
+        select ${selection} from ${shape.name} where ${column(shape.key)} = wanted.key and namespace = $2 limit 1
+      ) as found`,
   };
 }
 
@@ -87,7 +89,7 @@ export async function loadRows<Row extends object>(
   keys: readonly string[],
 ): Promise<Map<string, Row>> {
   if (keys.length === 0) return new Map();
-  const rows = (await session.any(statement(table.loadText, [keys, namespace]))) as Row[];
+  const rows = (await session.any(statement(table.loadText, [`{${keys.map(quoted).join(",")}}`, namespace]))) as Row[];
   return new Map(rows.map((row) => [String(row[table.key]), row]));
 }
 
