@@ -6,7 +6,7 @@ import { readMigrations, splitStatements } from "../../sql/migrate.ts";
  * Of each migration. A line is added with a new one, and never changed once a version with it has been released: databases out there
  * have it. Until then (0.1.0 is not out yet) a change is made here, too, so that none is made by accident.
  */
-const _CHECKSUMS: Readonly<Record<string, string>> = {
+const CHECKSUMS: Readonly<Record<string, string>> = {
   "0001-ledger-archive": "37a1f613379bbfcaa40b07be09bde022d4550c65b0bcbf48f4ad3512bf6f7aae",
   "0002-projections": "ffb16185766ec886b5b55b0cc23e3642eb371c84d821b02ba84a68c74ca90fdb",
   "0003-task-runs": "c52503e91c23dc4e27906efc0807917be9ff3bff4530fd1d45811d52364274fd",
