@@ -1,40 +1,104 @@
 import { processMiddleware } from "../src/middleware.ts";
+import { attachToSdk, listenToSdk } from "./complaints.ts";
+import { type LaneReading, measure } from "./gauges.ts";
+import { createChosenIds } from "./ids.ts";
+import { metering } from "./metrics.ts";
 import { type TracingOptions, tracing } from "./tracing.ts";
 
 /** Telemetry that runs. */
 export interface Telemetry extends AsyncDisposable {
-  /** Sends what has not been sent, within the SDK's own timeout. */
+  /** Sends what has not been sent, for at most `graceMs`. Does not reject: what could not be sent is reported. */
   shutdown(): Promise<void>;
+  /** Spans that the SDK said it has thrown away because its queue was full. */
+  droppedCount(): number;
 }
 
-/** True when the standard variables name an exporter: an `OTEL_EXPORTER_OTLP_*ENDPOINT`, or an `OTEL_TRACES_EXPORTER` other than `none`. */
-export function isTelemetryAsked(env: Readonly<Record<string, string | undefined>> = process.env): boolean {
+/** How telemetry is started. */
+export interface TelemetryOptions extends Omit<TracingOptions, "provider" | "ids"> {
+  /** Reads how queues stand, whenever metrics are collected. */
+  readonly lanes?: (() => Promise<readonly LaneReading[]>) | undefined;
+  /** Hears, in a line, what could not be sent. Default: a warning of the process. */
+  readonly report?: ((line: string) => void) | undefined;
+  /** How long the last spans may take to be sent, in ms. Default 3,000. */
+  readonly graceMs?: number | undefined;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const ENDPOINTS = ["", "_TRACES", "_METRICS"].map((signal) => `OTEL_EXPORTER_OTLP${signal}_ENDPOINT`);
+const EXPORTERS = ["OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER"];
+
+/** True when the standard variables ask for telemetry: an `OTEL_EXPORTER_OTLP_*ENDPOINT`, or an exporter of traces or metrics other than `none`. */
+export function isTelemetryAsked(env: Environment = process.env): boolean {
   if (env["OTEL_SDK_DISABLED"] === "true") return false;
-  const exporter = env["OTEL_TRACES_EXPORTER"];
-  if (exporter !== undefined && exporter !== "") return exporter !== "none";
-  return Boolean(env["OTEL_EXPORTER_OTLP_ENDPOINT"] || env["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"]);
+  if (EXPORTERS.every((name) => env[name] === "none")) return false;
+  return (
+    EXPORTERS.some((name) => env[name] !== undefined && !["", "none"].includes(env[name])) ||
+    ENDPOINTS.some((name) => Boolean(env[name]))
+  );
 }
 
 /**
- * Starts the OpenTelemetry SDK, which reads the standard `OTEL_*` variables, and hangs tracing on every broker of the process.
- * The SDK is loaded by this call and not before: a process that traces nothing does not pay for it.
+ * Starts the OpenTelemetry SDK, which reads the standard `OTEL_*` variables, and hangs spans and metrics on every broker of the process.
+ * The SDK is loaded by this call and not before: a process that traces nothing does not pay for it. Started twice, it starts once.
  */
-export async function startTelemetry(options: TracingOptions = {}): Promise<Telemetry> {
+export async function startTelemetry(options: TelemetryOptions = {}): Promise<Telemetry> {
+  if (processMiddleware().some(({ name }) => name === "tasktrail.tracing")) return idle;
+  setDefaults(process.env);
+  const report = options.report ?? ((line) => process.emitWarning(line, { type: "Telemetry" }));
+  const complaints = listenToSdk(report);
   const { NodeSDK } = await import("@opentelemetry/sdk-node");
-  process.env["OTEL_SERVICE_NAME"] ??= "tasktrail";
-  // The SDK's own queue of 2,048 spans lasts a tenth of a second at ten thousand runs a second, and what does not fit is dropped.
-  process.env["OTEL_BSP_MAX_QUEUE_SIZE"] ??= "16384";
-  process.env["OTEL_BSP_MAX_EXPORT_BATCH_SIZE"] ??= "2048";
-  process.env["OTEL_BSP_SCHEDULE_DELAY"] ??= "1000";
-  const sdk = new NodeSDK({ instrumentations: [] });
+  const ids = createChosenIds();
+  const sdk = new NodeSDK({ instrumentations: [], idGenerator: ids });
+  attachToSdk(complaints, process.env);
   sdk.start();
-  const middleware = tracing(options);
-  processMiddleware().push(middleware);
-  const shutdown = async () => {
-    const all = processMiddleware();
-    const index = all.indexOf(middleware);
-    if (index >= 0) all.splice(index, 1);
-    await sdk.shutdown();
+  const gauges = measure({ lanes: options.lanes });
+  const hung = [tracing({ ...options, ids }), metering()];
+  processMiddleware().push(...hung);
+  let ending: Promise<void> | undefined;
+  const shutdown = () => {
+    ending ??= end({ sdk, graceMs: options.graceMs ?? 3_000, report }).finally(() => {
+      gauges[Symbol.dispose]();
+      const all = processMiddleware();
+      for (const one of hung) if (all.includes(one)) all.splice(all.indexOf(one), 1);
+    });
+    return ending;
   };
-  return { shutdown, [Symbol.asyncDispose]: shutdown };
+  return { shutdown, droppedCount: complaints.droppedCount, [Symbol.asyncDispose]: shutdown };
+}
+
+/** What a second start gives: the first one ends it all. */
+const idle: Telemetry = { shutdown: async () => {}, droppedCount: () => 0, [Symbol.asyncDispose]: async () => {} };
+
+function setDefaults(env: NodeJS.ProcessEnv): void {
+  env["OTEL_SERVICE_NAME"] ??= "tasktrail";
+  // The SDK's own queue of 2,048 spans lasts a fifth of a second at ten thousand runs a second, and what does not fit is dropped.
+  env["OTEL_BSP_MAX_QUEUE_SIZE"] ??= "16384";
+  env["OTEL_BSP_MAX_EXPORT_BATCH_SIZE"] ??= "2048";
+  env["OTEL_BSP_SCHEDULE_DELAY"] ??= "1000";
+  // The SDK counts what it drops, but only when it is asked to: otel.sdk.processor.span.processed, error.type queue_full.
+  env["OTEL_NODE_EXPERIMENTAL_SDK_METRICS"] ??= "true";
+  // Traces may be asked for alone, as with a Jaeger: it has no place for anything else.
+  const isTracesOnly = !env["OTEL_EXPORTER_OTLP_ENDPOINT"] && !env["OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"];
+  if (isTracesOnly) env["OTEL_METRICS_EXPORTER"] ??= "none";
+  env["OTEL_LOGS_EXPORTER"] ??= "none";
+}
+
+interface Ending {
+  readonly sdk: { shutdown(): Promise<void> };
+  readonly graceMs: number;
+  readonly report: (line: string) => void;
+}
+
+async function end({ sdk, graceMs, report }: Ending): Promise<void> {
+  const late = Promise.withResolvers<"late">();
+  const timer = setTimeout(() => late.resolve("late"), graceMs);
+  try {
+    const ended = await Promise.race([sdk.shutdown(), late.promise]);
+    if (ended === "late") report(`telemetry: the last spans could not be sent within ${graceMs} ms, and are lost`);
+  } catch (error) {
+    report(`telemetry: the last of it could not be sent: ${error instanceof Error ? error.message : String(error)}`);
+  } finally {
+    clearTimeout(timer);
+  }
 }

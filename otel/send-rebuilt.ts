@@ -1,0 +1,84 @@
+import { SCOPE } from "./attributes.ts";
+import type { RebuiltSpan } from "./rebuild.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Where rebuilt spans go: the standard variables' OTLP endpoint for traces, over HTTP. Undefined when none is set. */
+export function tracesEndpoint(env: Environment): string | undefined {
+  const own = env["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
+  if (own) return own;
+  const base = env["OTEL_EXPORTER_OTLP_ENDPOINT"];
+  return base ? `${base.replace(/\/+$/, "")}/v1/traces` : undefined;
+}
+
+/** Sends spans in one request, as OTLP JSON. The SDK cannot: it gives out ids, and does not take them. Throws when the collector does not take them. */
+export async function sendRebuilt(spans: readonly RebuiltSpan[], endpoint: string, env: Environment): Promise<void> {
+  const headers = { "content-type": "application/json", ...headersOf(env) };
+  const body = JSON.stringify(toOtlp(spans, env["OTEL_SERVICE_NAME"] || "tasktrail"));
+  const response = await fetch(endpoint, { method: "POST", headers, body, signal: AbortSignal.timeout(30_000) });
+  const said = await response.text();
+  if (!response.ok) throw new Error(`the collector at ${endpoint} said ${response.status}: ${said.slice(0, 200)}`);
+}
+
+/** `OTEL_EXPORTER_OTLP_HEADERS`: `name=value` pairs with commas between them, percent-encoded. */
+function headersOf(env: Environment): Record<string, string> {
+  const text = env["OTEL_EXPORTER_OTLP_TRACES_HEADERS"] ?? env["OTEL_EXPORTER_OTLP_HEADERS"] ?? "";
+  const pairs = text.split(",").filter((pair) => pair.includes("="));
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const at = pair.indexOf("=");
+      return [pair.slice(0, at).trim(), decodeURIComponent(pair.slice(at + 1).trim())];
+    }),
+  );
+}
+
+const KINDS = { internal: 1, producer: 4, consumer: 5 } as const;
+const ERROR = 2;
+
+/** Spans as an OTLP request in JSON: ids in hexadecimal, times in nanoseconds as text. */
+export function toOtlp(spans: readonly RebuiltSpan[], service: string): object {
+  const resource = { attributes: attributesOf({ "service.name": service }) };
+  return { resourceSpans: [{ resource, scopeSpans: [{ scope: { name: SCOPE }, spans: spans.map(toOtlpSpan) }] }] };
+}
+
+function toOtlpSpan({ error, ...span }: RebuiltSpan): object {
+  const endTimeUnixNano = nanos(span.endMs);
+  return {
+    traceId: span.traceId,
+    spanId: span.spanId,
+    ...(span.parentSpanId === undefined ? {} : { parentSpanId: span.parentSpanId }),
+    name: span.name,
+    kind: KINDS[span.kind],
+    startTimeUnixNano: nanos(span.startMs),
+    endTimeUnixNano,
+    attributes: attributesOf({ ...span.attributes, ...(error === undefined ? {} : { "error.type": error.type }) }),
+    links: span.links.map(({ traceId, spanId, relation }) => ({
+      traceId,
+      spanId,
+      attributes: attributesOf({ "tasktrail.link": relation }),
+    })),
+    ...(error === undefined
+      ? {}
+      : { status: { code: ERROR, message: error.message }, events: [exceptionOf(error, endTimeUnixNano)] }),
+  };
+}
+
+function exceptionOf({ type, message, stack }: NonNullable<RebuiltSpan["error"]>, timeUnixNano: string): object {
+  const said = { "exception.type": type, "exception.message": message };
+  const attributes = attributesOf(stack === undefined ? said : { ...said, "exception.stacktrace": stack });
+  return { name: "exception", timeUnixNano, attributes };
+}
+
+function nanos(ms: number): string {
+  return String(BigInt(Math.round(ms * 1_000)) * 1_000n);
+}
+
+function attributesOf(attributes: Readonly<Record<string, string | number | boolean>>): object[] {
+  return Object.entries(attributes).map(([key, value]) => ({ key, value: otlpValue(value) }));
+}
+
+function otlpValue(value: string | number | boolean): object {
+  if (typeof value === "string") return { stringValue: value };
+  if (typeof value === "boolean") return { boolValue: value };
+  return Number.isSafeInteger(value) ? { intValue: String(value) } : { doubleValue: value };
+}
