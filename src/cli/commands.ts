@@ -65,6 +65,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/dead.ts")).dead,
   },
   {
+    name: "replay",
+    summary: "Makes spans of what the ledger has, and sends them to a collector.",
+    load: async () => (await import("./commands/replay.ts")).replay,
+  },
+  {
     name: "trigger",
     summary: "Fires a cron now.",
     load: async () => (await import("./commands/trigger.ts")).trigger,

@@ -32,8 +32,7 @@ const LAST_EVENTS_MS = 500;
  * The first signal stops them gracefully, a second one ends the process.
  */
 export async function runRoles({ application, terminal, forMs, make }: RolesGiven): Promise<void> {
-  const telemetry = await import("../../otel/bootstrap.ts");
-  await using _traces = telemetry.isTelemetryAsked(terminal.env) ? await telemetry.startTelemetry() : undefined;
+  await using _telemetry = await telemetryOf(application, terminal);
   await using _broker = application.broker;
   watchRoles(application.engine, terminal);
   const { makers, projector } = await make();
@@ -58,6 +57,21 @@ function greet({ engine, name }: Application, { note, noteStyle }: Terminal): vo
       `${name}: ${names.join(", ") || "no tasks of its own"}. Ctrl-C stops, and waits for what runs; twice stops at once.`,
     ),
   );
+}
+
+/** Telemetry, when the OTEL_* variables ask for it. What it has left is sent within three seconds of the end. */
+async function telemetryOf({ engine }: Application, terminal: Terminal): Promise<AsyncDisposable | undefined> {
+  const { isTelemetryAsked, startTelemetry } = await import("../../otel/bootstrap.ts");
+  if (!isTelemetryAsked(terminal.env)) return undefined;
+  const { laneReader } = await import("./lane-readings.ts");
+  const lanes = laneReader(engine);
+  const telemetry = await startTelemetry({ lanes: lanes.read, report: (line) => engine.logger.warn({}, line) });
+  return {
+    async [Symbol.asyncDispose]() {
+      await telemetry.shutdown();
+      lanes.close();
+    },
+  };
 }
 
 /** What something ended with, when it was an error. */

@@ -1,6 +1,7 @@
 // `npm start [-- --for 20s]`: the example application on a private Redis and a private Postgres, until Ctrl-C or for so long.
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { isTelemetryAsked, startTelemetry } from "../../otel/bootstrap.ts";
 import { devDataFolder } from "./dev-data.ts";
 import { tellEndpoints } from "./endpoints.ts";
 import { DevError } from "./errors.ts";
@@ -19,6 +20,7 @@ await program(async () => {
   const shop = join(folder, "shop");
   const { runDemo } = await loading;
   greet(servers, shop);
+  await using _telemetry = isTelemetryAsked() ? await startTelemetry({ report: console.error }) : undefined;
   await using stop = stopAfter(forMs, asked);
   await runDemo(
     { redisUrl: servers.redis.url, databaseUrl: servers.postgres.url, folder: shop, print: console.log },
@@ -56,10 +58,12 @@ Ctrl-C stops it; its data stays, and \`npm run reset\` removes it. In another te
 }
 
 function traces(): string {
-  const endpoint = process.env.OTEL_EXPORTER_OTLP_ENDPOINT;
-  return endpoint === undefined
-    ? "off; OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 npm start sends them to a Jaeger there"
-    : endpoint;
+  if (!isTelemetryAsked()) {
+    return `off; they need a collector, as in docker compose -f otel/compose.yaml up, and
+            OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 npm start`;
+  }
+  const { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: own, OTEL_EXPORTER_OTLP_ENDPOINT: common } = process.env;
+  return own || common || "on";
 }
 
 /** A signal that is aborted when the user asks to stop, or after so many milliseconds. Its timer keeps the process alive until then. */

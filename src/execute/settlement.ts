@@ -77,7 +77,9 @@ export function death(attempt: Attempt, durationMs: number, failure: { error: un
 /** The trace context of an attempt as the next one is told of it, for a link. None when it had only that of its dispatch. */
 function previousOf({ carrier, meta }: Attempt): Pick<EntryMeta, "previousTraceparent"> | undefined {
   const { traceparent } = carrier;
-  return traceparent === undefined || traceparent === meta.traceparent ? undefined : { previousTraceparent: traceparent };
+  return traceparent === undefined || traceparent === meta.traceparent
+    ? undefined
+    : { previousTraceparent: traceparent };
 }
 
 /** It was cancelled while its handler ran. */
