@@ -16,13 +16,20 @@ export function nextDelay(
   random: () => number,
   report: (problem: string) => void = () => {},
 ): number | undefined {
+  const failure = { attempt, error, random, report };
   if (isTasktrailError(error, "abort") || attempt >= policy.attempts) return undefined;
-  if (isTasktrailError(error, "retry")) return askedDelayMs(error) ?? wait(policy, attempt, error, random, report);
-  if (!isRetried(policy, error, report)) return undefined;
-  return wait(policy, attempt, error, random, report);
+  if (isTasktrailError(error, "retry")) return askedDelayMs(error) ?? wait(policy, failure);
+  return isRetried(policy, failure) ? wait(policy, failure) : undefined;
 }
 
-function isRetried({ when }: ResolvedRetry, error: unknown, report: (problem: string) => void): boolean {
+interface Failure {
+  readonly attempt: number;
+  readonly error: unknown;
+  readonly random: () => number;
+  readonly report: (problem: string) => void;
+}
+
+function isRetried({ when }: ResolvedRetry, { error, report }: Failure): boolean {
   if (when === undefined) return true;
   try {
     return when(error) !== false;
@@ -32,18 +39,12 @@ function isRetried({ when }: ResolvedRetry, error: unknown, report: (problem: st
   }
 }
 
-function wait(
-  policy: ResolvedRetry,
-  attempt: number,
-  error: unknown,
-  random: () => number,
-  report: (problem: string) => void,
-): number {
-  const base = Math.min(baseDelay(policy, attempt, error, report), policy.maxDelayMs);
-  return Math.round(base * (1 - policy.jitter * random()));
+function wait(policy: ResolvedRetry, failure: Failure): number {
+  const base = Math.min(baseDelay(policy, failure), policy.maxDelayMs);
+  return Math.round(base * (1 - policy.jitter * failure.random()));
 }
 
-function baseDelay(policy: ResolvedRetry, attempt: number, error: unknown, report: (problem: string) => void): number {
+function baseDelay(policy: ResolvedRetry, { attempt, error, report }: Failure): number {
   if (policy.backoff === "fixed") return policy.delayMs;
   if (policy.backoff === "exponential") return doubled(policy, attempt);
   const asked = askBackoff(policy.backoff, attempt, error);
