@@ -66,14 +66,12 @@ export const getDbSession: Provider<DbSession, "run"> = provider({
     const timeoutMs = timeoutOf(engineOf(broker), run.task);
     const isShorter = timeoutMs < worker.maxTimeoutMs;
     const lazy = openLazySession(await transactionsOf(pool, isShorter ? timeoutMs + TIMEOUT_MARGIN_MS : undefined));
-    try {
-      const used = await use(lazy.session as DbSession);
-      await lazy.commit();
-      return used;
-    } catch (error) {
+    const used = await use(lazy.session as DbSession).catch(async (error: unknown) => {
       await lazy.rollback(error);
       throw error;
-    }
+    });
+    await lazy.commit();
+    return used;
   },
 });
 
