@@ -8,8 +8,8 @@ import type { Role, WorkerOptions } from "./define/role.ts";
 import { openConnections } from "./deliver/connections.ts";
 import { drain } from "./deliver/drain.ts";
 import { runLoops } from "./deliver/loops.ts";
-import { checkEviction, connected } from "./deliver/preflight.ts";
-import { beginShift } from "./deliver/shift.ts";
+import { checkEviction, connected, persist } from "./deliver/preflight.ts";
+import { createShift } from "./deliver/shift.ts";
 import { openWorkLane, type WorkLane } from "./deliver/work-lane.ts";
 import { BROKER_LEAF } from "./di/leaves.ts";
 import { override } from "./di/provider.ts";
@@ -106,8 +106,11 @@ async function work(parts: WorkParts, signal: AbortSignal): Promise<void> {
   try {
     await connected(connections.command, signal);
     if (signal.aborted) return;
-    const workLanes = await openLanes(parts, connections.command);
-    const shift = await beginShift({ engine, settings, scope, connections, workLanes, onAnswer });
+    const { command } = connections;
+    const workLanes = await persist(() => openLanes(parts, command), command, signal);
+    if (workLanes === undefined) return;
+    const shift = createShift({ engine, settings, scope, connections, workLanes, onAnswer });
+    if ((await persist(() => shift.begin(), command, signal)) === undefined) return;
     state.isReady = true;
     announce({ kind: "worker.ready", ...told });
     try {

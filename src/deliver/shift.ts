@@ -24,6 +24,8 @@ export interface Shift {
   readonly lease: Lease;
   /** Gives up outcomes that Redis has not taken. */
   readonly giveUp: AbortController;
+  /** Registers the worker with its lanes: from then on others see it. Rejects when Redis does not take the first beat; to be called again then. */
+  begin(): Promise<true>;
 }
 
 /** What a shift rests on. */
@@ -37,8 +39,8 @@ export interface ShiftParts {
   readonly onAnswer: () => void;
 }
 
-/** Puts a worker together, and registers it with its lanes: from then on others see it. Rejects when Redis does not take the first beat. */
-export async function beginShift(parts: ShiftParts): Promise<Shift> {
+/** Puts a worker together. */
+export function createShift(parts: ShiftParts): Shift {
   const { engine, settings, scope, connections, workLanes } = parts;
   const { announce, clock } = engine;
   const { command } = connections;
@@ -73,10 +75,13 @@ export async function beginShift(parts: ShiftParts): Promise<Shift> {
     onTick: () => handBack(execution, giveUp.signal, announce),
     announce,
   });
-  await lease.begin();
-  for (const workLane of workLanes) noteStart(workLane, execution, settings);
-  command.on("ready", () => workLanes.forEach(compareSoon)); // the answer to a reclaim may be lost
-  return { workLanes, connections, execution, taking, lease, giveUp };
+  const begin = async () => {
+    await lease.begin();
+    for (const workLane of workLanes) noteStart(workLane, execution, settings);
+    command.on("ready", () => workLanes.forEach(compareSoon)); // the answer to a reclaim may be lost
+    return true as const;
+  };
+  return { workLanes, connections, execution, taking, lease, giveUp, begin };
 }
 
 function runOf(held: Hold): string {

@@ -1,0 +1,65 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import type { TaskRecord } from "../../../src/define/task.ts";
+import { inspectEntry, readMeta } from "../../../src/execute/inspect-entry.ts";
+import { type Entry, toEntry } from "../../../streams/entry.ts";
+
+const run = "01890f5e-0000-7000-8000-000000000001";
+const record = { name: "known", version: 2, run() {}, cron: undefined } as unknown as TaskRecord;
+const parts = { task: (name: string) => (name === "known" ? record : undefined), idOf: () => "derived" };
+const whole: Entry = {
+  v: "1",
+  run,
+  task: "known",
+  attempt: 1,
+  key: "",
+  expires: 0,
+  meta: '{"enqueuedAt":1}',
+  body: "",
+};
+
+test("an entry of ours is fit", () => {
+  assert.equal(inspectEntry(whole, parts).kind, "fit");
+});
+
+test("what another worker may know is left to it", () => {
+  const reason = (over: Partial<Entry>) => {
+    const found = inspectEntry({ ...whole, ...over }, parts);
+    return found.kind === "unknown" ? found.reason : found.kind;
+  };
+  assert.equal(reason({ task: "other" }), "unknown_task");
+  assert.equal(reason({ meta: '{"enqueuedAt":1,"taskVersion":3}' }), "newer_version");
+  assert.equal(reason({ meta: '{"enqueuedAt":1,"taskVersion":1}' }), "fit");
+  assert.equal(reason({ v: "2" }), "newer_format");
+  assert.equal(reason({ v: "2", meta: "?" }), "newer_format");
+  assert.equal(reason({ meta: '{"enqueuedAt":1,"codec":"gzip"}' }), "newer_format");
+});
+
+test("a run without an id of its own gets one by its entry", () => {
+  const found = inspectEntry({ ...whole, run: "" }, parts);
+  assert.deepEqual([found.kind, found.run], ["undecodable", "derived"]);
+});
+
+test("any fields at all are judged without a throw, and named so that they can be recorded", () => {
+  const field = fc.oneof(fc.string({ unit: "binary" }), fc.constantFrom("1", run, "known", "{}", '{"enqueuedAt":1}'));
+  const name = fc.constantFrom("v", "run", "task", "attempt", "key", "expires", "meta", "body", "__proto__", "x");
+  fc.assert(
+    fc.property(fc.array(fc.tuple(name, field), { maxLength: 12 }), (fields) => {
+      const found = inspectEntry(toEntry(fields.flat()), parts);
+      assert.ok(["fit", "unknown", "undecodable"].includes(found.kind));
+      assert.ok(found.task !== "" && found.run !== "");
+      assert.ok(!JSON.stringify([found.task, found.run]).includes("\\u0000"));
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+test("a meta is read whole or not at all", () => {
+  assert.equal(readMeta("[]"), undefined);
+  assert.equal(readMeta('{"enqueuedAt":"1"}'), undefined);
+  assert.equal(readMeta('{"enqueuedAt":1,"labels":{"a":1}}'), undefined);
+  assert.equal(readMeta('{"enqueuedAt":1,"cron":{}}'), undefined);
+  assert.deepEqual(readMeta('{"enqueuedAt":1,"later":true}'), { enqueuedAt: 1, later: true });
+  fc.assert(fc.property(fc.json(), (json) => void readMeta(json)));
+});
