@@ -2,7 +2,10 @@ import { CronExpressionParser } from "cron-parser";
 import { invalidOption, type TasktrailError } from "../errors.ts";
 import { CRON_FIELDS, type CronField, problemOfField, withoutRepeats } from "./cron-field.ts";
 import { shown } from "./options.ts";
-import { checkTimezone, instantOf, offsetAt } from "./timezone.ts";
+import { checkTimezone } from "./timezone.ts";
+import { walkSlots } from "./walk-slots.ts";
+import { wallTimes } from "./wall-times.ts";
+import { openZone } from "./zone.ts";
 
 /** When something fires: five fields, and the zone whose clocks they mean. */
 export interface Pattern {
@@ -110,48 +113,18 @@ function invalidExpression(problem: string, fields: readonly string[], faulty: r
   return invalidOption("expression", `${problem}\n${drawing}`, { details: { expression: fields.join(" ") } });
 }
 
-/**
- * The next instants after `afterMs`, in ms, soonest first: fewer than `count` when the pattern ends.
- * Where clocks are put forward, what they leap over fires once, after the gap; where they are put back, a fixed time fires once.
- * With both days restricted, either is enough, as in Vixie cron.
- */
+/** Gives the next slots after an instant, in ms, soonest first: fewer than `count` when it has no more. */
+export type NextSlots = (afterMs: number, count: number) => number[];
+
+/** The slots of a pattern, by the fields as cron-parser reads them. What `walkSlots` says of clocks that are changed holds. */
+export function slotsOf({ expression, timezone }: Pattern): NextSlots {
+  const { fields } = CronExpressionParser.parse(forParser(expression.split(" ")));
+  const times = wallTimes(fields, expression);
+  const zone = openZone(timezone);
+  return (afterMs, count) => walkSlots(times, zone, afterMs).take(count).toArray();
+}
+
+/** The next instants after `afterMs`, in ms, soonest first. */
 export function nextSlots(pattern: Pattern, afterMs: number, count: number): number[] {
-  const slots: number[] = [];
-  for (let after = afterMs; slots.length < count; ) {
-    // Each from the one before, as a scheduler goes that was started anew: the parser remembers more while it goes on by itself.
-    const slot = searchFrom(pattern, after)() ?? slotByWallClock(pattern, after);
-    if (slot === undefined) break;
-    slots.push(slot);
-    after = slot;
-  }
-  return slots;
-}
-
-/** Gives one slot after the other; undefined where the parser's search finds none. By its next() alone: its prev() is wrong around changes of clocks. */
-function searchFrom({ expression, timezone }: Pattern, afterMs: number): () => number | undefined {
-  const options = { tz: timezone, currentDate: new Date(afterMs) };
-  const cron = CronExpressionParser.parse(forParser(expression.split(" ")), options);
-  return () => {
-    try {
-      return cron.next().getTime();
-    } catch (error) {
-      if (error instanceof Error && /loop limit|time span/i.test(error.message)) return undefined;
-      throw error;
-    }
-  };
-}
-
-/**
- * The next slot, found without knowledge of the zone's changes: the wall clock's next time, put into the zone.
- * The parser's own search gives up on some changes by half an hour (Lord Howe Island), from however far away it comes; a
- * schedule would stop for ever there.
- */
-function slotByWallClock({ expression, timezone }: Pattern, afterMs: number): number | undefined {
-  // From a little earlier, since a clock that is put back shows times again.
-  const search = searchFrom({ expression, timezone: "UTC" }, afterMs + offsetAt(afterMs, timezone) - 3 * 3_600_000);
-  for (let wall = search(); wall !== undefined; wall = search()) {
-    const slot = instantOf(wall, timezone);
-    if (slot > afterMs) return slot;
-  }
-  return undefined;
+  return slotsOf(pattern)(afterMs, count);
 }

@@ -42,25 +42,3 @@ function probableZone(text: string): string | undefined {
   const nearCity = nearest(wanted, byCity.keys());
   return nearCity === undefined ? undefined : byCity.get(nearCity);
 }
-
-/** How far a zone's clocks are ahead of UTC at an instant, in ms. */
-export function offsetAt(ms: number, timezone: string): number {
-  const parts = new Intl.DateTimeFormat("en", { timeZone: timezone, timeZoneName: "longOffset" }).formatToParts(ms);
-  const name = parts.find(({ type }) => type === "timeZoneName")?.value ?? "";
-  const [, sign, hours, minutes, seconds = 0] = /GMT([+-])(\d{2}):(\d{2})(?::(\d{2}))?/.exec(name) ?? [];
-  const length = (Number(hours ?? 0) * 3_600 + Number(minutes ?? 0) * 60 + Number(seconds)) * 1_000;
-  return sign === "-" ? -length : length;
-}
-
-/**
- * The instant at which a zone's clocks show a time, which is given as if it were UTC.
- * A time that they show twice is the first of the two; one that they leap over is as far after the gap as it would have been into it.
- */
-export function instantOf(wallMs: number, timezone: string): number {
-  const day = 86_400_000;
-  const before = offsetAt(wallMs - day, timezone);
-  const after = offsetAt(wallMs + day, timezone);
-  const isShown = (offset: number) => offsetAt(wallMs - offset, timezone) === offset;
-  const shown = [before, after].filter(isShown);
-  return wallMs - (shown.length === 0 ? before : Math.max(...shown));
-}

@@ -1,6 +1,7 @@
 import type { Standing } from "../../streams/schedules.ts";
+import type { NextSlots } from "../define/pattern.ts";
 import type { CronRecord } from "../define/task.ts";
-import { type DueAt, type NextSlots, newestIn, type Range, slotsIn } from "./slots.ts";
+import { type DueAt, newestIn, type Range, slotsIn } from "./slots.ts";
 
 /** A slot that is acted on within this of being due, in ms, is on time whatever the policy: a deploy or a failover is no misfire. */
 export const ON_TIME_MS = 60_000;

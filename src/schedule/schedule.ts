@@ -1,14 +1,14 @@
 import type { Lane } from "../../streams/lane.ts";
 import type { Locks } from "../../streams/locks.ts";
 import type { Standing } from "../../streams/schedules.ts";
-import { nextSlots, readPattern } from "../define/pattern.ts";
+import { readPattern, slotsOf } from "../define/pattern.ts";
 import type { CronRecord, TaskRecord } from "../define/task.ts";
 import type { SendHook } from "../enqueue/around-send.ts";
 import type { Notice } from "../middleware.ts";
 import type { Alarm } from "./alarm.ts";
 import { contentOf, type Definition, readDefinition, type ScheduleContent } from "./definition.ts";
 import { decide, type Plan, type Situation } from "./misfire.ts";
-import { dueAtOf, rememberSlots } from "./slots.ts";
+import { dueAtOf } from "./slots.ts";
 
 /** What the parts of a scheduler work with. */
 export interface SchedulerDeps {
@@ -118,7 +118,7 @@ export function moveOn(schedule: Schedule, standing: Standing): void {
 }
 
 function situationOf({ content, changedAt }: Definition, { name }: Schedule, standing: Standing): Situation {
-  const slots = rememberSlots((after, count) => nextSlots(content, after, count));
+  const slots = slotsOf(content);
   return { rules: content, standing, changedAt, slots, dueAt: dueAtOf(name, content.jitterMs, slots) };
 }
 

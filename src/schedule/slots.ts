@@ -1,54 +1,10 @@
 import { createHash } from "node:crypto";
-
-/** The slots of a schedule after an instant, in ms, soonest first: fewer than `count` when it has no more. */
-export type NextSlots = (afterMs: number, count: number) => readonly number[];
+import type { NextSlots } from "../define/pattern.ts";
 
 /** A stretch of time, in ms: `after` does not belong to it, `until` does. */
 export interface Range {
   readonly after: number;
   readonly until: number;
-}
-
-/** Slots fetched at once: few at first, since the next of `0 3 29 2 *` takes milliseconds to find; more for one that fires often. */
-const FEWEST_AHEAD = 2;
-const MOST_AHEAD = 32;
-
-/** Slots kept: more than what any decision but a large catch-up looks at. */
-const MOST_KEPT = 256;
-
-/** The same slots, kept once they are found: what follows a slot is then known before it is due. */
-export function rememberSlots(next: NextSlots): NextSlots {
-  let from = Number.POSITIVE_INFINITY;
-  let known: number[] = [];
-  let hasEnded = false;
-  let ahead = FEWEST_AHEAD;
-  const restart = (afterMs: number) => {
-    [from, known, hasEnded, ahead] = [afterMs, [], false, FEWEST_AHEAD];
-  };
-  const extend = (missing: number) => {
-    const wanted = Math.max(missing, ahead);
-    const more = next(known.at(-1) ?? from, wanted);
-    hasEnded = more.length < wanted;
-    ahead = Math.min(ahead * 2, MOST_AHEAD);
-    known.push(...more);
-  };
-  return (afterMs, count) => {
-    const isWithin = afterMs >= from && (hasEnded || afterMs <= (known.at(-1) ?? from));
-    if (!isWithin) restart(afterMs);
-    const at = firstAfter(known, afterMs);
-    if (!hasEnded && known.length - at < count) extend(count - (known.length - at));
-    const found = known.slice(at, at + count);
-    if (known.length > MOST_KEPT) {
-      known = known.slice(at);
-      from = afterMs;
-    }
-    return found;
-  };
-}
-
-function firstAfter(slots: readonly number[], afterMs: number): number {
-  const at = slots.findIndex((slot) => slot > afterMs);
-  return at < 0 ? slots.length : at;
 }
 
 /** The slots in a range, oldest first; at most `most` of them. Walks little further than the range, since a step may be dear. */

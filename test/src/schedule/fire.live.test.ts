@@ -207,7 +207,8 @@ test("the send hook of a middleware is around a slot that fires, and its trace c
   Object.assign(one.deps, { hooks: () => [hook] });
   await one.fireAt(start + MINUTE);
   const { events, entries } = await outcomeOf(one.schedule().lane);
-  assert.deepEqual(sent, [{ task: "sync", queue: "default", runs: [entries[0]?.run] }]);
+  const slot = { schedule: "sync", slot: start + MINUTE, trigger: "schedule" };
+  assert.deepEqual(sent, [{ task: "sync", queue: "default", runs: [entries[0]?.run], cron: slot }]);
   assert.equal(JSON.parse(entries[0]?.meta as string).traceparent, traceparent);
   assert.ok(events.slice(1).every((event) => event.traceparent === traceparent));
 });

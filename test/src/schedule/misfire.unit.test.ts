@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { nextSlots } from "../../../src/define/pattern.ts";
+import { type NextSlots, slotsOf } from "../../../src/define/pattern.ts";
 import { decide, type MisfireRules, MOST_AT_ONCE, ON_TIME_MS, type Situation } from "../../../src/schedule/misfire.ts";
-import { dueAtOf, type NextSlots, rememberSlots } from "../../../src/schedule/slots.ts";
+import { dueAtOf } from "../../../src/schedule/slots.ts";
 
 const MINUTE = 60_000;
 const HOUR = 3_600_000;
@@ -17,7 +17,7 @@ const rules: MisfireRules = {
 };
 
 function situation(expression: string, changes: Partial<Situation> = {}): Situation {
-  const slots = rememberSlots((after, count) => nextSlots({ expression, timezone: "UTC" }, after, count));
+  const slots = slotsOf({ expression, timezone: "UTC" });
   const standing = { last: undefined, fired: undefined, firedCount: 0 };
   return { rules, standing, changedAt: 0, slots, dueAt: (slot) => slot, ...changes };
 }
@@ -98,9 +98,8 @@ test("what is older than the catch-up window is missed under every policy, and i
 
 test("after a year without a scheduler the decision is still made within a moment", () => {
   for (const expression of ["* * * * *", "*/7 3-5 * * 1", "0 3 29 2 *"]) {
-    const slots: NextSlots = (after, count) => nextSlots({ expression, timezone: "Europe/Berlin" }, after, count);
     const year = situation(expression, {
-      slots: rememberSlots(slots),
+      slots: slotsOf({ expression, timezone: "Europe/Berlin" }),
       standing: after(at("00:00") - 365 * 24 * HOUR),
       rules: { ...rules, misfire: "fire_all" },
     });
@@ -159,7 +158,7 @@ test("a schedule fires from its start to its end, both included, and not after i
 });
 
 test("jitter holds a slot back, keeps the order, and is the same everywhere", () => {
-  const slots: NextSlots = (after, count) => nextSlots({ expression: "* * * * *", timezone: "UTC" }, after, count);
+  const slots = slotsOf({ expression: "* * * * *", timezone: "UTC" });
   const dueAt = dueAtOf("sync", 10 * MINUTE, slots);
   const same = dueAtOf("sync", 10 * MINUTE, slots);
   const spread = new Set<number>();
@@ -211,7 +210,7 @@ test("every slot either fires or is missed, as a plain walk over all of them say
         rules: given,
         standing,
         changedAt: given.changedAt,
-        slots: rememberSlots(slots),
+        slots,
         dueAt,
       });
       const expected = walk(all, dueAt, given);

@@ -1,0 +1,63 @@
+const DAY_MS = 86_400_000;
+const MINUTE_MS = 60_000;
+
+/** A change of a zone's clocks: from `at` on they are ahead of UTC by `to` instead of `from`, all in ms. */
+export interface Change {
+  readonly at: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** A zone's clocks against UTC, by UTC's days, counted from 1970-01-01. */
+export interface Zone {
+  /** How far ahead they are in a day's last minute, in ms: by then, a change on that day has been made. */
+  offsetOn(utcDay: number): number;
+  /** Their change on a day; undefined when there is none. */
+  changeOn(utcDay: number): Change | undefined;
+}
+
+/** Days remembered: some years. */
+const MOST_KEPT = 2_000;
+
+/** A zone by its IANA name. What was found out is remembered, since it takes microseconds to ask. */
+export function openZone(timezone: string): Zone {
+  if (timezone === "UTC") return { offsetOn: () => 0, changeOn: () => undefined };
+  const format = new Intl.DateTimeFormat("en-US", { timeZone: timezone, timeZoneName: "longOffset" });
+  const offsetAt = (ms: number) => readOffset(format.format(ms));
+  const offsetOn = remembered((utcDay) => offsetAt(lastMinuteOf(utcDay)));
+  const changeOn = remembered((utcDay): Change | undefined => {
+    const [from, to] = [offsetOn(utcDay - 1), offsetOn(utcDay)];
+    if (from === to) return undefined;
+    let [before, at] = [lastMinuteOf(utcDay - 1), lastMinuteOf(utcDay)];
+    while (at - before > MINUTE_MS) {
+      const middle = before + Math.floor((at - before) / (2 * MINUTE_MS)) * MINUTE_MS;
+      if (offsetAt(middle) === from) before = middle;
+      else at = middle;
+    }
+    return { at, from, to };
+  });
+  return { offsetOn, changeOn };
+}
+
+function lastMinuteOf(utcDay: number): number {
+  return (utcDay + 1) * DAY_MS - MINUTE_MS;
+}
+
+function remembered<T>(find: (utcDay: number) => T): (utcDay: number) => T {
+  const known = new Map<number, T>();
+  return (utcDay) => {
+    const kept = known.get(utcDay);
+    if (kept !== undefined || known.has(utcDay)) return kept as T;
+    if (known.size >= MOST_KEPT) known.clear();
+    const found = find(utcDay);
+    known.set(utcDay, found);
+    return found;
+  };
+}
+
+/** A date that ends in `GMT`, `GMT+02:00` or `GMT-00:44:30`. */
+function readOffset(text: string): number {
+  const [, sign, hours = 0, minutes = 0, seconds = 0] = /GMT(?:([+-])(\d{2}):(\d{2})(?::(\d{2}))?)?$/.exec(text) ?? [];
+  const length = (Number(hours) * 3_600 + Number(minutes) * 60 + Number(seconds)) * 1_000;
+  return sign === "-" ? -length : length;
+}
