@@ -60,6 +60,15 @@ export function isTasktrailError(error: unknown, code?: ErrorCode): error is Tas
   return code === undefined || (error as unknown as TasktrailError).code === code;
 }
 
+/** Whatever was thrown, in words. Never throws itself, as `String(error)` does for an object without a prototype. */
+export function wordsOf(thrown: unknown): string {
+  try {
+    return String(thrown);
+  } catch {
+    return `a thrown ${typeof thrown} that cannot be shown`;
+  }
+}
+
 /** An option that cannot be. `option` is its path, such as `retry.attempts`. */
 export function invalidOption(option: string, problem: string, extras: ErrorExtras = {}): TasktrailError {
   return new TasktrailError("invalid_option", `${option}: ${problem}`, {

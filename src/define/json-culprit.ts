@@ -1,3 +1,5 @@
+import { wordsOf } from "../errors.ts";
+
 /** What does not survive JSON: where it is, and a sentence that begins with that. */
 export interface Culprit {
   readonly path: string;
@@ -71,7 +73,7 @@ function culpritInMember(owner: Record<string, unknown>, key: string | number, s
   try {
     member = owner[key];
   } catch (cause) {
-    return { path, problem: `${path} throws when it is read: ${String(cause)}`, cause };
+    return { path, problem: `${path} throws when it is read: ${wordsOf(cause)}`, cause };
   }
   if (typeof key === "number") return culpritIn(member, { ...search, path });
   if (member === undefined) return undefined;

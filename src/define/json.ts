@@ -1,3 +1,4 @@
+import { wordsOf } from "../errors.ts";
 import { type Culprit, culpritIn, forbiddenKeyIn } from "./json-culprit.ts";
 import { notJson, tooLarge } from "./payload-errors.ts";
 
@@ -56,7 +57,7 @@ function stringify(value: unknown, { name, owner }: Place): string {
   try {
     return JSON.stringify(value);
   } catch (cause) {
-    throw notJson(`${name} cannot be written as JSON: ${String(cause)}`, { path: name, owner }, cause);
+    throw notJson(`${name} cannot be written as JSON: ${wordsOf(cause)}`, { path: name, owner }, cause);
   }
 }
 
@@ -72,7 +73,7 @@ function search(value: unknown, path: string, budget: { left: number }): Culprit
   try {
     return culpritIn(value, { path, deepest: DEEPEST, budget });
   } catch (cause) {
-    return { path, problem: `${path} cannot be read: ${String(cause)}`, cause }; // a proxy, or worse
+    return { path, problem: `${path} cannot be read: ${wordsOf(cause)}`, cause }; // a proxy, or worse
   }
 }
 

@@ -1,4 +1,4 @@
-import { isTasktrailError } from "../errors.ts";
+import { isTasktrailError, wordsOf } from "../errors.ts";
 import { type Duration, readDuration } from "./duration.ts";
 import type { ResolvedRetry } from "./policy.ts";
 import { askedDelayMs } from "./steer.ts";
@@ -34,7 +34,7 @@ function isRetried({ when }: ResolvedRetry, { error, report }: Failure): boolean
   try {
     return when(error) !== false;
   } catch (problem) {
-    report(`retry.when threw ${String(problem)}: the error is retried`);
+    report(`retry.when threw ${wordsOf(problem)}: the error is retried`);
     return true;
   }
 }
@@ -64,7 +64,7 @@ function askBackoff(backoff: (attempt: number, error: unknown) => Duration, atte
     if (typeof given === "string" && isHuge(given)) return { ms: Number.POSITIVE_INFINITY };
     return readDuration(given);
   } catch (problem) {
-    return { problem: `it threw ${String(problem)}` };
+    return { problem: `it threw ${wordsOf(problem)}` };
   }
 }
 

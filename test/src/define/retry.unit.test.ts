@@ -77,6 +77,13 @@ test("an error that is not to be retried ends the run", () => {
   assert.equal(waits({ when }).length, 4);
 });
 
+test("whatever a function throws, it ends nothing", () => {
+  const backoff = () => {
+    throw Object.create(null);
+  };
+  assert.equal(nextDelay({ ...policy, backoff, when: backoff }, 1, boom, half), 1_000);
+});
+
 test("a filter that throws is reported, and the error is retried", () => {
   const problems: string[] = [];
   const when = () => {
