@@ -6,8 +6,11 @@ import { type DueAt, newestIn, type Range, slotsIn } from "./slots.ts";
 /** A slot that is acted on within this of being due, in ms, is on time whatever the policy: a deploy or a failover is no misfire. */
 export const ON_TIME_MS = 60_000;
 
-/** Most slots that are fired, or counted as missed, at once. */
+/** Most slots that are fired at once. */
 export const MOST_AT_ONCE = 1_000;
+
+/** Most missed slots that are counted: some ten weeks of a slot a minute, in some 50 ms. */
+export const MOST_COUNTED = 100_000;
 
 /** What decides over late slots. */
 export type MisfireRules = Pick<
@@ -111,11 +114,11 @@ function missedBefore(
 }
 
 function missedIn(slots: NextSlots, range: Range, reason: MissedSlots["reason"]): MissedSlots[] {
-  const counted = slotsIn(slots, range, MOST_AT_ONCE);
+  const counted = slotsIn(slots, range, MOST_COUNTED);
   const [slot] = counted;
   if (slot === undefined) return [];
-  const isAtLeast = counted.length === MOST_AT_ONCE;
-  const until = (isAtLeast ? newestIn(slots, range, 1) : counted).at(-1) as number;
+  const newest = counted.length < MOST_COUNTED ? counted : newestIn(slots, range, 1);
+  const until = newest.at(-1) as number;
   return [{ slot, until, count: counted.length, isAtLeast: until !== counted.at(-1), reason }];
 }
 

@@ -7,7 +7,7 @@ export interface Range {
   readonly until: number;
 }
 
-/** The slots in a range, oldest first; at most `most` of them. Walks little further than the range, since a step may be dear. */
+/** The slots in a range, oldest first; at most `most` of them. Walks little further than the range. */
 export function slotsIn(next: NextSlots, { after, until }: Range, most: number): number[] {
   const found: number[] = [];
   let wanted = 2;
@@ -17,7 +17,7 @@ export function slotsIn(next: NextSlots, { after, until }: Range, most: number):
     const inside = more.filter((slot) => slot <= until);
     found.push(...inside);
     if (inside.length < asked) break;
-    wanted = Math.min(wanted * 2, 256);
+    wanted = Math.min(wanted * 4, 4_096);
   }
   return found;
 }
