@@ -32,6 +32,9 @@ for (const scenario of chosen) {
   console.error(`${scenario.name}: ${scenario.what} (${size} runs)`);
   const report = await perform(scenario, { seed, size });
   for (const failure of report.failures) console.error(`  ${failure}`);
+  console.error(
+    `  ${report.failures.length === 0 ? "passed" : "FAILED"} in ${Math.round(report.tookMs / 1_000)} s: ${JSON.stringify(report.verdict)}`,
+  );
   reports.push(report);
 }
 console.log(values.json ? JSON.stringify(reports) : toTable(reports));
