@@ -42,8 +42,8 @@ interface Open {
   /** Settles once Postgres has committed, or rolled back. */
   readonly ended: Promise<void>;
   readonly end: (outcome: Promise<void>) => void;
-  /** Undefined until Postgres has let us in. */
-  current: DatabaseTransactionConnection | undefined;
+  /** The transaction; undefined until Postgres has let us in. */
+  readonly current: () => DatabaseTransactionConnection | undefined;
 }
 
 /** Makes a session on which nothing is begun yet. A handler that does not use it costs no connection. */
@@ -85,7 +85,7 @@ export function openLazySession(transactions: Transactions): LazySession {
   const methods = Object.fromEntries(METHODS.map((name) => [name, (...args: unknown[]) => run(name, args)]));
   const session = Object.assign(front, methods) as unknown as DatabaseTransactionConnection;
   for (const name of ["connectionId", "transactionDepth", "transactionId"] as const) {
-    Object.defineProperty(session, name, { get: () => open?.current?.[name] });
+    Object.defineProperty(session, name, { get: () => open?.current()?.[name] });
   }
   return {
     session,
@@ -105,17 +105,17 @@ export function openLazySession(transactions: Transactions): LazySession {
 function begin({ begin: beginOne }: Transactions, front: EventEmitter): Open {
   const transaction = Promise.withResolvers<DatabaseTransactionConnection>();
   const outcome = Promise.withResolvers<void>();
+  let current: DatabaseTransactionConnection | undefined;
   const ended = beginOne(async (begun) => {
-    open.current = begun;
+    current = begun;
     for (const event of EVENTS) begun.on(event, (details: object) => front.emit(event, details));
     transaction.resolve(begun);
     await outcome.promise;
   });
-  const open: Open = { transaction: transaction.promise, ended, end: outcome.resolve, current: undefined };
   ended.catch(transaction.reject); // of no effect once it has begun
   // Whoever ran a statement has the error of the beginning, and whoever closes the session that of the end.
   for (const promise of [transaction.promise, outcome.promise]) promise.catch(() => {});
-  return open;
+  return { transaction: transaction.promise, ended, end: outcome.resolve, current: () => current };
 }
 
 function sessionOver() {
