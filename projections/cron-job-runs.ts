@@ -1,5 +1,5 @@
 import { type CronJobRun, cronJobRunsTable } from "../sql/queries/cron-job-runs.ts";
-import { isEnding, type LedgerEvent, type RecordedError } from "../streams/events.ts";
+import { type ENDINGS, isEnding, type LedgerEvent, type RecordedError } from "../streams/events.ts";
 import { LEGAL } from "../streams/run.ts";
 import type { Projection } from "./projection.ts";
 
@@ -105,11 +105,7 @@ function atSlot(row: CronJobRun, event: SlotEvent): CronJobRun {
 }
 
 function advance(row: CronJobRun, event: LedgerEvent): CronJobRun {
-  if (isEnding(event.type))
-    return ended(
-      row,
-      event as LedgerEvent<"run.succeeded" | "run.died" | "run.cancelled" | "run.skipped" | "run.lost">,
-    );
+  if (isEnding(event.type)) return ended(row, event as RunEnding);
   switch (event.type) {
     case "run.enqueued":
       return {
@@ -140,7 +136,7 @@ function advance(row: CronJobRun, event: LedgerEvent): CronJobRun {
   }
 }
 
-type RunEnding = LedgerEvent<"run.succeeded" | "run.died" | "run.cancelled" | "run.skipped" | "run.lost">;
+type RunEnding = LedgerEvent<(typeof ENDINGS)[number]>;
 
 function ended(row: CronJobRun, event: RunEnding): CronJobRun {
   const { worker, durationMs } = event as { worker?: string; durationMs?: number };

@@ -45,7 +45,7 @@ async function* batches(deps: LaneDeps, keys: LaneKeys, { checkpoint, signal }: 
       yield checkpoint;
       await trim(checkpoint);
       await connected(deps.blocking, signal);
-      if (!signal.aborted) await waitAfter(deps.blocking, keys, idOf(checkpoint), deps.settings.blockMs);
+      if (!signal.aborted) await waitAfter({ redis: deps.blocking, keys }, idOf(checkpoint), deps.settings.blockMs);
       continue;
     }
     const { batch, next } = prepared;
@@ -116,6 +116,6 @@ function createTrimmer(deps: LaneDeps, keys: LaneKeys) {
   return async (checkpoint: Checkpoint) => {
     if (performance.now() < nextAt || checkpoint.ms === 0) return;
     nextAt = performance.now() + deps.settings.trimEveryMs;
-    await trimTail(deps.redis, keys, checkpoint, deps.settings.keepMs);
+    await trimTail({ redis: deps.redis, keys }, checkpoint, deps.settings.keepMs);
   };
 }

@@ -44,7 +44,7 @@ export async function createPreparer(deps: LaneDeps, keys: LaneKeys): Promise<Pr
   };
   return {
     async prepare(from) {
-      const entries = await readAfter(deps.redis, keys, from, size.count());
+      const entries = await readAfter({ redis: deps.redis, keys }, from, size.count());
       if (entries.length === 0) return undefined;
       size.learn(entries);
       const batch = toBatch(entries, from);

@@ -7,6 +7,12 @@ import { batchToken, type LedgerEntry, readEntries, waitForEntries } from "../st
 /** A Redis connection. */
 export type Redis = Lane["redis"];
 
+/** A lane's ledger, on a connection. */
+export interface LaneReader {
+  readonly redis: Redis;
+  readonly keys: LaneKeys;
+}
+
 /** The ledger of a lane no longer is the one that the checkpoint was made from: Redis lost a tail, was emptied, or was restored from a backup. */
 export class HistoryDiverged extends Error {
   readonly code = "history_diverged";
@@ -36,8 +42,7 @@ export function idOf({ ms, seq }: Pick<Checkpoint, "ms" | "seq">): string {
  * batch token. Ids are wall clock, so "the last id is below the checkpoint" would hide again after one event. Throws HistoryDiverged.
  */
 export async function readAfter(
-  redis: Redis,
-  keys: LaneKeys,
+  { redis, keys }: LaneReader,
   checkpoint: Checkpoint,
   count: number,
 ): Promise<LedgerEntry[]> {
@@ -61,8 +66,8 @@ export async function readAfter(
 }
 
 /** Waits until there is something after an entry, at most `blockMs`; at once when there is. On a connection of its own. */
-export async function waitAfter(blocking: Redis, keys: LaneKeys, id: string, blockMs: number): Promise<void> {
-  await answered(blocking, waitForEntries(blocking, keys, { id, count: 1, blockMs }), blockMs + ANSWER_WITHIN_MS);
+export async function waitAfter({ redis, keys }: LaneReader, id: string, blockMs: number): Promise<void> {
+  await answered(redis, waitForEntries(redis, keys, { id, count: 1, blockMs }), blockMs + ANSWER_WITHIN_MS);
 }
 
 const ANSWER_WITHIN_MS = 10_000;

@@ -1,5 +1,5 @@
 import { type TaskRun, type TaskRunStatus, taskRunsTable } from "../sql/queries/task-runs.ts";
-import { isEnding, type LedgerEvent, type RecordedError } from "../streams/events.ts";
+import { type ENDINGS, isEnding, type LedgerEvent, type RecordedError } from "../streams/events.ts";
 import { isRunId } from "../streams/ids.ts";
 import { LEGAL } from "../streams/run.ts";
 import { placeOf, withPosition } from "./positions.ts";
@@ -70,6 +70,7 @@ function blank(event: RunEvent): TaskRun {
 }
 
 function advance(row: TaskRun, event: LedgerEvent): TaskRun {
+  if (isEnding(event.type)) return ended(row, event as Ending);
   switch (event.type) {
     case "run.enqueued":
       return enqueued(row, event);
@@ -93,27 +94,6 @@ function advance(row: TaskRun, event: LedgerEvent): TaskRun {
       return { ...row, status: "waiting", reason: event.reason ?? null };
     case "run.deferred":
       return { ...row, status: "scheduled", deferrals: row.deferrals + 1, reason: event.reason, dueAt: event.retryAt };
-    case "run.succeeded":
-      return { ...row, ...attempted(row, event), status: "succeeded", endedAt: event.at };
-    case "run.died":
-      return {
-        ...row,
-        ...attempted(row, event),
-        ...failed(event.error),
-        status: "died",
-        endedAt: event.at,
-        reason: event.reason,
-      };
-    case "run.cancelled":
-      return { ...row, ...attempted(row, event), status: "cancelled", endedAt: event.at, reason: event.reason ?? null };
-    case "run.skipped":
-    case "run.lost":
-      return {
-        ...row,
-        status: event.type.slice(4) as TaskRunStatus,
-        endedAt: event.at,
-        reason: (event as { reason?: string }).reason ?? null,
-      };
     case "run.cancel_requested":
       return { ...row, cancelRequestedAt: row.cancelRequestedAt ?? event.at };
     case "run.redriven":
@@ -155,6 +135,20 @@ function started(row: TaskRun, event: LedgerEvent<"run.started">): TaskRun {
     reason: null,
     schedule: row.schedule ?? event.schedule ?? null,
     slot: row.slot ?? event.slot ?? null,
+  };
+}
+
+type Ending = LedgerEvent<(typeof ENDINGS)[number]>;
+
+function ended(row: TaskRun, event: Ending): TaskRun {
+  const { reason, error, ...attempt } = event as Attempted & { reason?: string; error?: RecordedError };
+  return {
+    ...row,
+    ...attempted(row, attempt),
+    ...failed(error),
+    status: event.type.slice(4) as TaskRunStatus,
+    endedAt: event.at,
+    reason: reason ?? null,
   };
 }
 

@@ -1,7 +1,6 @@
 import type { Checkpoint } from "../sql/queries/checkpoints.ts";
-import type { LaneKeys } from "../streams/keys.ts";
 import { compareIds } from "../streams/ledger.ts";
-import { answered, idOf, type Redis } from "./read.ts";
+import { answered, idOf, type LaneReader } from "./read.ts";
 
 /** The id below which a lane's tail may go: neither the checkpoint's own entry nor anything younger than `keepMs`. Pure. */
 export function trimBelow(checkpoint: Pick<Checkpoint, "ms" | "seq">, nowMs: number, keepMs: number): string {
@@ -14,7 +13,7 @@ export function trimBelow(checkpoint: Pick<Checkpoint, "ms" | "seq">, nowMs: num
 const MOST_CALLS = 20;
 
 /** Trims what is archived and older than `keepMs` from a lane's tail. Only whole nodes of the stream go (`~`), so some may stay. Gives how many went. */
-export async function trimTail(redis: Redis, keys: LaneKeys, checkpoint: Checkpoint, keepMs: number): Promise<number> {
+export async function trimTail({ redis, keys }: LaneReader, checkpoint: Checkpoint, keepMs: number): Promise<number> {
   const [seconds] = await answered(redis, redis.time());
   const below = trimBelow(checkpoint, Number(seconds) * 1_000, keepMs);
   let trimmed = 0;
