@@ -31,7 +31,8 @@ async function start(args: readonly string[], given: Given = {}) {
   let log = "";
   child.stderr?.on("data", (chunk) => (log += String(chunk)));
   const end = ended(child);
-  await eventually(() => (child.exitCode === null ? /worker is ready/.test(log) : assert.fail(log)));
+  await eventually(() => child.exitCode !== null || /worker is ready/.test(log), { timeoutMs: 30_000 });
+  assert.match(log, /worker is ready/);
   return { child, end, log: () => log };
 }
 
@@ -194,7 +195,7 @@ test("--watch starts a role again when a file that it has imported changes", asy
   });
   const { child, end, log } = await start(["worker", "tasks.ts", "--watch"], { cwd: folder });
   writeFileSync(join(folder, "part.ts"), "export const part = 2;");
-  await eventually(() => (log().match(/worker is ready/g) ?? []).length >= 2);
+  await eventually(() => (log().match(/worker is ready/g) ?? []).length >= 2, { timeoutMs: 30_000 });
   stop(child);
   await end;
 });

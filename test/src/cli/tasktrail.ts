@@ -10,8 +10,14 @@ const tsx = new URL("../../../node_modules/tsx/dist/loader.mjs", import.meta.url
 const started: ChildProcess[] = [];
 
 after(() => {
-  // A test that failed half-way must not leave a worker behind, which would keep the whole run waiting.
-  for (const child of started) child.kill("SIGKILL");
+  // A test that failed half-way must not leave a worker behind, nor what that has started: it would keep the whole run waiting.
+  for (const { pid } of started) {
+    try {
+      if (pid !== undefined) process.kill(-pid, "SIGKILL");
+    } catch {
+      // it has ended, as it should
+    }
+  }
 });
 
 /** How a command went. */
@@ -35,6 +41,7 @@ export function startTasktrail(args: readonly string[], { env = {}, cwd = proces
     cwd,
     env: { ...rest, NODE_OPTIONS: "", ...env },
     stdio: "pipe",
+    detached: true, // a process group of its own
   });
   started.push(child);
   return child;
