@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import { test } from "node:test";
-import type { Redis } from "ioredis";
-import { createConnection } from "../../../src/enqueue/connection.ts";
+import { type ConnectionParts, createConnection } from "../../../src/enqueue/connection.ts";
+
+type Client = Awaited<ReturnType<ConnectionParts["open"]>>;
 
 /** Stands in for an ioredis client: notes what is done to it. */
 function fakeClient() {
@@ -20,7 +21,7 @@ function fakeClient() {
       client.status = "end";
     },
   });
-  return { client, done, open: async () => client as unknown as Redis };
+  return { client, done, open: async () => client as unknown as Client };
 }
 
 function isReady(client: ReturnType<typeof fakeClient>["client"]) {
