@@ -14,7 +14,8 @@ const OURS = {
   protocol: 2,
   enableOfflineQueue: false,
   autoResendUnfulfilledCommands: false,
-  maxRetriesPerRequest: null,
+  // What was on its way when a connection closed fails at once. With `null` and no resending, ioredis would leave it hanging for ever.
+  maxRetriesPerRequest: 0,
   connectTimeout: 5_000,
   keepAlive: 10_000,
   lazyConnect: true,
@@ -26,22 +27,38 @@ export function reconnectDelayMs(attempt: number, random: () => number = Math.ra
   return Math.round(whole / 2 + (whole / 2) * random());
 }
 
-/** Makes a client that is not connected yet. ioredis is loaded by the first call. `onError` hears every connection error; there is always a listener, so none is fatal. */
+/**
+ * Makes a client that is not connected yet. ioredis is loaded by the first call. `onError` hears every connection error; there is always
+ * a listener, so none is fatal. Throws when a client that was handed in would write other keys than ours, or answer in other shapes.
+ */
 export async function openRedis(
   source: RedisSource,
   purpose: Purpose,
   onError: (error: Error) => void = () => {},
 ): Promise<Redis> {
   const client = typeof source === "string" ? await fromUrl(source, purpose) : (source() as Redis);
-  if (typeof source !== "string")
-    Object.assign(client.options, {
-      enableOfflineQueue: false,
-      autoResendUnfulfilledCommands: false,
-      maxRetriesPerRequest: null,
-    });
+  if (typeof source !== "string") adopt(client);
   client.on("error", onError);
   watchHandshake(client);
   return client;
+}
+
+/** Makes a user's client behave as ours do. */
+function adopt(client: Redis): void {
+  const { keyPrefix, replyMapping } = client.options as { keyPrefix?: string; replyMapping?: string };
+  if (keyPrefix)
+    throw new Error(
+      `the Redis client has the keyPrefix "${keyPrefix}", which scripts do not see: set a namespace instead`,
+    );
+  if (replyMapping === "resp3")
+    throw new Error(
+      'the Redis client has the replyMapping "resp3", and answers are read in the shapes of RESP2: leave it out',
+    );
+  Object.assign(client.options, {
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+  });
 }
 
 /** How long a connection may take from being open to being ready, in ms. */
@@ -96,8 +113,8 @@ export async function ready(client: Redis, waitMs: number, signal?: AbortSignal)
 export type Refusal = "away" | "full" | "denied" | "no_group" | "wrong_type" | "other";
 
 const AWAY =
-  /^(LOADING|BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|UNBLOCKED|NOREPLICAS)|Connection is closed|Stream isn't writeable|Command timed out|Socket closed|Socket timeout|ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|max retries|MaxRetries/;
-const DENIED = /^(NOAUTH|WRONGPASS|NOPERM)/;
+  /^(LOADING|BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|UNBLOCKED|NOREPLICAS)|Connection is closed|Stream isn't writeable|Command timed out|Socket closed|Socket timeout|ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|max retries|MaxRetries|max number of clients|network socket disconnected/;
+const DENIED = /^(NOAUTH|WRONGPASS|NOPERM)|user executing the script can't/;
 
 /** What kind of refusal an error is. `away` and `full` pass by themselves. */
 export function refusal(error: unknown): Refusal {

@@ -39,12 +39,21 @@ export class LockUnavailable extends Error {
   }
 }
 
-/** redlock's own acquire script refuses a value that holds the lock already: a run redelivered after a crash would be skipped by its own ghost. */
+/**
+ * redlock's own acquire script refuses a value that holds the lock already: a run redelivered after a crash would be skipped by its own ghost.
+ * A full memory allows PEXPIRE, and after that write the SET.
+ */
 const REENTRANT = `
   local holder = redis.call("get", KEYS[1])
   if holder and holder ~= ARGV[1] then return 0 end
-  redis.call("set", KEYS[1], ARGV[1], "PX", ARGV[2])
+  if redis.call("pexpire", KEYS[1], ARGV[2]) == 0 then redis.call("set", KEYS[1], ARGV[1], "PX", ARGV[2]) end
   return 1
+`;
+
+/** redlock's own sets the value anew, which a full memory refuses: a run would lose its lock because of it. */
+const EXTENSION = `
+  if redis.call("get", KEYS[1]) ~= ARGV[1] then return 0 end
+  return redis.call("pexpire", KEYS[1], ARGV[2])
 `;
 
 /** How long a vote may take in all, in ms. */
@@ -61,7 +70,11 @@ export async function openLocks(clients: readonly Redis[]): Promise<Locks> {
     );
   const { default: RedlockClass } = await import("redlock");
   // One try: waiting for a lock is what a skip is there to avoid.
-  const redlock = new RedlockClass(clients, { retryCount: 0 }, { acquireScript: () => REENTRANT });
+  const redlock = new RedlockClass(
+    clients,
+    { retryCount: 0 },
+    { acquireScript: () => REENTRANT, extendScript: () => EXTENSION },
+  );
   return {
     async take(name, value, ttlMs) {
       try {
@@ -70,7 +83,7 @@ export async function openLocks(clients: readonly Redis[]): Promise<Locks> {
         throw new Error("it had expired by the time it was granted");
       } catch (error) {
         if (!(await isRefusal(error))) throw new LockUnavailable(name, error);
-        return { isTaken: false, holder: await holderOf(clients, name) };
+        return { isTaken: false, holder: await inTime(holderOf(clients, name)).catch(() => undefined) };
       }
     },
   };
@@ -109,13 +122,14 @@ function held(redlock: Redlock, first: Lock): HeldLock {
   };
 }
 
-/** A refusal is a vote in which a server said "held by another" and none failed to answer. Any other failure is an error and never a skip. */
+/** A refusal is a vote in which a majority said "held by another". Any other failure is an error and never a skip. */
 async function isRefusal(error: unknown): Promise<boolean> {
-  const attempts = (error as { attempts?: readonly (Promise<ExecutionStats> | ExecutionStats)[] }).attempts;
-  const stats = await attempts?.[0];
-  if (stats === undefined) return false;
-  const against = [...stats.votesAgainst.values()];
-  return against.length >= stats.quorumSize && against.every((reason) => reason.name === "ResourceLockedError");
+  const [attempt] = (error as { attempts?: readonly (Promise<ExecutionStats> | ExecutionStats)[] }).attempts ?? [];
+  if (attempt === undefined) return false;
+  // It waits for every vote, also that of a server which never answers.
+  const stats = await inTime(Promise.resolve(attempt)).catch(() => undefined);
+  const against = [...(stats?.votesAgainst.values() ?? [])];
+  return against.filter(({ name }) => name === "ResourceLockedError").length >= (stats?.quorumSize ?? 1);
 }
 
 async function holderOf(clients: readonly Redis[], name: string): Promise<string | undefined> {
