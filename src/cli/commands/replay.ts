@@ -22,6 +22,7 @@ interface Options {
 
 /** `tasktrail replay traces`: spans from history, for a collector that was down, or was not there yet. */
 export function replay(command: Command, { terminal }: Cli): void {
+  example(command, "replay traces --from 2h");
   const traces = command
     .command("traces")
     .description(
