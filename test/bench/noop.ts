@@ -55,7 +55,8 @@ async function measure(): Promise<void> {
   const cpu = process.cpuUsage();
   void worker.run();
   await told.all.promise;
-  while ((await redis.xlen(laneKeys("bench", "default").tasks)) > 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  while ((await redis.xlen(laneKeys("bench", "default").tasks)) > 0)
+    await new Promise((resolve) => setTimeout(resolve, 1));
   const tookMs = performance.now() - told.firstAt;
   const { user, system } = process.cpuUsage(cpu);
   const perRun = (micros: number) => Math.round((micros / runCount) * 10) / 10;
