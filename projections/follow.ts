@@ -1,12 +1,12 @@
 import { type Checkpoint, createCheckpoint, findCheckpoint, restartCheckpoint } from "../sql/queries/checkpoints.ts";
 import { type LaneKeys, laneKeys } from "../streams/keys.ts";
-import { laneIncarnation, pause } from "../streams/lane.ts";
+import { pause } from "../streams/lane.ts";
 import { laneName } from "./archive.ts";
 import { type Commit, commitBatch } from "./commit.ts";
 import { type LaneDeps, LEDGER } from "./lane-deps.ts";
 import { createPreparer, type Prepared } from "./prepare.ts";
 import { HistoryViolation } from "./projection.ts";
-import { answered, connected, HistoryDiverged, idOf, waitAfter } from "./read.ts";
+import { answered, connected, HistoryDiverged, idOf, incarnationOf, waitAfter } from "./read.ts";
 import { trimTail } from "./trim.ts";
 
 /**
@@ -26,7 +26,14 @@ export async function followLane(deps: LaneDeps, signal: AbortSignal, onProgress
   } catch (error) {
     // What looks like a broken history is none when another projector has been at work since our checkpoint was read.
     const isGrave = error instanceof HistoryViolation || error instanceof HistoryDiverged;
-    if (!isGrave || !(await hasMoved(deps, checkpoint))) throw error;
+    if (isGrave && (await hasMoved(deps, checkpoint))) return;
+    if (!(error instanceof HistoryDiverged && error.isEmptied)) throw error;
+    await restartCheckpoint(deps.pool, checkpoint, error.incarnation);
+    deps.announce({
+      kind: "problem",
+      what: `the Redis of queue "${deps.queue}" was emptied: its ledger begins anew, and runs that had not ended will not go on`,
+      facts: { queue: deps.queue, before: checkpoint.incarnation, now: error.incarnation },
+    });
   }
 }
 
@@ -73,7 +80,7 @@ async function* batches(deps: LaneDeps, keys: LaneKeys, { checkpoint, signal }: 
 
 async function openCheckpoint(deps: LaneDeps, keys: LaneKeys): Promise<Checkpoint> {
   const lane = laneName(deps.namespace, deps.queue);
-  const incarnation = await answered(deps.redis, laneIncarnation(deps.redis, keys));
+  const incarnation = await answered(deps.redis, incarnationOf({ redis: deps.redis, keys }));
   let found = await findCheckpoint(deps.pool, lane, LEDGER);
   if (found === undefined) await createCheckpoint(deps.pool, { lane, projection: LEDGER, incarnation });
   else if (found.ms === 0 && found.incarnation !== incarnation) await restartCheckpoint(deps.pool, found, incarnation);

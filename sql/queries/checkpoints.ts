@@ -57,16 +57,17 @@ export async function createCheckpoint(
     values (${lane}, ${projection}, ${incarnation}, 0, 0, '') on conflict do nothing`);
 }
 
-/** Gives a checkpoint that has read nothing yet another life of its lane to begin with: the one it was made for is gone. */
+/** Sets a checkpoint before the first entry of another life of its lane: the one that it was made from is gone. Does nothing when it has moved meanwhile. */
 export async function restartCheckpoint(session: Session, checkpoint: Checkpoint, incarnation: string): Promise<void> {
-  const { lane, projection } = checkpoint;
+  const { lane, projection, epoch, ms, seq } = checkpoint;
   await session.query(sql.unsafe`
     insert into lane_incarnations (lane, number, incarnation)
     select ${lane}, coalesce(max(number), 0) + 1, ${incarnation} from lane_incarnations where lane = ${lane}
     on conflict do nothing`);
   await session.query(sql.unsafe`
-    update projection_checkpoints set incarnation = ${incarnation}, epoch = epoch + 1, updated_at = now()
-    where lane = ${lane} and projection = ${projection} and ms = 0 and epoch = ${checkpoint.epoch}`);
+    update projection_checkpoints
+    set incarnation = ${incarnation}, ms = 0, seq = 0, token = '', epoch = epoch + 1, updated_at = now()
+    where lane = ${lane} and projection = ${projection} and epoch = ${epoch} and ms = ${ms} and seq = ${seq}`);
 }
 
 /** What a batch adds to a checkpoint. */

@@ -139,42 +139,6 @@ test("a projector that is stopped and started in the middle goes on where it was
   assert.deepEqual(await countByStatus(pool, where.namespace), { succeeded: 300 });
 });
 
-test("a lane whose history has diverged stops alone, loudly, and writes nothing", async (t) => {
-  const { where, pool, record, append, redis, keys, eventCount } = await aLane(t);
-  const other = await aRecorder(t, where.redis, where.namespace, "other");
-  const before = startProjector(t, where);
-  await record({ type: "run.due", run: RUN, task: "t" });
-  const last = await record({ type: "run.due", run: RUN, task: "t" });
-  await eventually(async () => (await eventCount()) === 2);
-  await before.stop();
-  // A primary that died with its tail: the same id, another batch; and more after it, so that the last id tells nothing.
-  await redis.del(keys.events);
-  await append({ id: last, header: '{"f":1,"p":"else","c":9,"codec":"json","d":{"v":1}}', events: "[]" });
-  await record({ type: "run.due", run: RUN, task: "t" });
-  const { notices, projector } = startProjector(t, where);
-  await other.record({ type: "run.due", run: RUN, task: "t" });
-  const told = await eventually(() =>
-    notices.find((one) => one.kind === "problem" && one.what.includes("no longer projected")),
-  );
-  assert.match(String(told.kind === "problem" && told.error), /diverged.*batch recorder\/2.*batch else\/9/);
-  await eventually(async () => (await eventCount()) === 3);
-  assert.deepEqual(projector.health().lanes, { default: "stopped", other: "following" });
-  assert.equal(projector.health().isReady, false);
-  assert.equal((await findCheckpoint(pool, `${where.namespace}:default`, LEDGER))?.eventsApplied, 2);
-});
-
-test("a ledger that was emptied has diverged, too", async (t) => {
-  const { where, record, redis, keys, eventCount } = await aLane(t);
-  const { notices } = startProjector(t, where);
-  await record({ type: "run.due", run: RUN, task: "t" });
-  await eventually(async () => (await eventCount()) === 1);
-  await redis.del(keys.events);
-  const told = await eventually(() =>
-    notices.find((one) => one.kind === "problem" && one.what.includes("no longer projected")),
-  );
-  assert.match(String(told.kind === "problem" && told.error), /Redis has nothing there/);
-});
-
 test("neither the size of batches nor what is remembered between them changes a row", async (t) => {
   const where = { redis: await testRedis(), namespace: testNamespace() };
   const { record } = await aRecorder(t, where.redis, where.namespace);
