@@ -53,11 +53,18 @@ interface State {
   isLive: boolean;
   answeredAt: number;
   workLanes: readonly WorkLane[];
+  isConnected: () => boolean;
 }
 
 /** A worker runs once. */
 function asRole({ clock }: Engine, run: (signal: AbortSignal, state: State) => Promise<void>): Role {
-  const state: State = { isReady: false, isLive: true, answeredAt: clock.elapsed(), workLanes: [] };
+  const state: State = {
+    isReady: false,
+    isLive: true,
+    answeredAt: clock.elapsed(),
+    workLanes: [],
+    isConnected: () => false,
+  };
   const stopping = new AbortController();
   setMaxListeners(0, stopping.signal);
   let running: Promise<void> | undefined;
@@ -78,7 +85,11 @@ function asRole({ clock }: Engine, run: (signal: AbortSignal, state: State) => P
     stop,
     health: () => ({
       isLive: state.isLive,
-      isReady: state.isReady && !stopping.signal.aborted && state.workLanes.every((one) => !one.isLeaseLost),
+      isReady:
+        state.isReady &&
+        !stopping.signal.aborted &&
+        state.isConnected() &&
+        state.workLanes.every((one) => !one.isLeaseLost),
       lastReadAgeMs: Math.max(0, Math.round(clock.elapsed() - state.answeredAt)),
     }),
     [Symbol.asyncDispose]: stop,
@@ -100,6 +111,7 @@ async function work(parts: WorkParts, signal: AbortSignal): Promise<void> {
   const { announce, clock } = engine;
   const told = { worker: consumer, queues, concurrency: settings.concurrency };
   const connections = await openConnections(engine, queues.length);
+  state.isConnected = () => [connections.command, ...connections.readers.map(({ redis }) => redis)].every(isOpen);
   const onAnswer = () => {
     state.answeredAt = clock.elapsed();
   };
@@ -127,6 +139,10 @@ async function work(parts: WorkParts, signal: AbortSignal): Promise<void> {
     connections.close();
     announce({ kind: "worker.stopped", ...told });
   }
+}
+
+function isOpen({ status }: Redis): boolean {
+  return status === "ready";
 }
 
 async function openLanes({ engine, queues, consumer, state }: WorkParts, redis: Redis): Promise<readonly WorkLane[]> {

@@ -1,15 +1,21 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { constants } from "node:os";
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
+import type { Environment } from "../config.ts";
 import type { Duration } from "../define/duration.ts";
 import type { WorkerOptions } from "../define/role.ts";
+import { EXIT } from "./exit-codes.ts";
+import { CliError } from "./failure.ts";
+import type { HealthPlace } from "./health.ts";
 import { countUpTo, durationOption, durationText, queuesOption } from "./options.ts";
 
 /** Options of every role. */
 export interface RoleOptions {
   readonly for?: number;
   readonly watch?: boolean;
+  readonly healthPort?: number;
+  readonly healthHost?: string;
 }
 
 /** Options of a worker. */
@@ -26,7 +32,30 @@ export function addRoleOptions(command: Command): Command {
     .argument("<app>", "the module that exports the broker: path[#export]")
     .argument("[modules...]", 'more modules that declare tasks; globs are allowed, as in "src/**/*.tasks.ts"')
     .option("--for <duration>", "stops by itself after that long, as in 20s", durationOption)
-    .option("--watch", "starts again whenever a file that it has imported changes");
+    .option("--watch", "starts again whenever a file that it has imported changes")
+    .option("--health-port <port>", "serves GET /live and /ready there (or TASKTRAIL_HEALTH_PORT)", portOption)
+    .option("--health-host <host>", "the address that health is served on (default: 127.0.0.1)");
+}
+
+/** Where health is to be served, by the flags or TASKTRAIL_HEALTH_PORT; undefined: nowhere. Throws CliError. */
+export function healthPlace({ healthPort, healthHost }: RoleOptions, env: Environment): HealthPlace | undefined {
+  const port = healthPort ?? healthPortOf(env.TASKTRAIL_HEALTH_PORT?.trim());
+  return port === undefined ? undefined : { host: healthHost ?? "127.0.0.1", port };
+}
+
+// 0 stands for any that is free.
+function portOption(text: string): number {
+  if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text);
+  throw new InvalidArgumentError("It is a port, from 0 to 65535.");
+}
+
+function healthPortOf(text = ""): number | undefined {
+  if (text === "") return undefined;
+  try {
+    return portOption(text);
+  } catch {
+    throw new CliError(EXIT.config, `TASKTRAIL_HEALTH_PORT: "${text}" is not a port, from 0 to 65535.`);
+  }
 }
 
 /** Adds the options of a worker. */

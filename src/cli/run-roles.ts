@@ -1,6 +1,7 @@
 import { pause } from "../../streams/lane.ts";
 import type { Role } from "../define/role.ts";
 import { runRoles as runTogether } from "../roles.ts";
+import { type HealthPlace, serveHealth } from "./health.ts";
 import type { Application } from "./load.ts";
 import { watchRoles } from "./role-log.ts";
 import { stopOnSignal } from "./signals.ts";
@@ -8,8 +9,8 @@ import type { Terminal } from "./terminal.ts";
 
 /** What a process is to be. */
 export interface RoleSet {
-  /** Worker and scheduler: what makes events. */
-  readonly makers: readonly Role[];
+  /** Worker and scheduler, by these names: what makes events. */
+  readonly makers: Readonly<Record<string, Role>>;
   /** Stops after the others, so that what they recorded last is in the tables. */
   readonly projector?: Role | undefined;
 }
@@ -20,6 +21,8 @@ export interface RolesGiven {
   readonly terminal: Terminal;
   /** Stop by themselves after so long, in ms. */
   readonly forMs?: number | undefined;
+  /** Where their health is served, if it is. */
+  readonly health?: HealthPlace | undefined;
   /** Makes the roles, once whatever they tell has somewhere to go. */
   make(): RoleSet | Promise<RoleSet>;
 }
@@ -31,11 +34,15 @@ const LAST_EVENTS_MS = 500;
  * Runs roles until a signal, or until one of them cannot go on: then the others are stopped too, and its error is thrown.
  * The first signal stops them gracefully, a second one ends the process.
  */
-export async function runRoles({ application, terminal, forMs, make }: RolesGiven): Promise<void> {
+export async function runRoles({ application, terminal, forMs, health, make }: RolesGiven): Promise<void> {
   await using _telemetry = await telemetryOf(application, terminal);
   await using _broker = application.broker;
   watchRoles(application.engine, terminal);
-  const { makers, projector } = await make();
+  const { makers: named, projector } = await make();
+  const makers = Object.values(named);
+  const roles = projector === undefined ? named : { ...named, projector };
+  await using _health =
+    health === undefined ? undefined : await serveHealth(health, { engine: application.engine, roles });
   if (terminal.isInteractive) greet(application, terminal);
   const signal = stopOnSignal(forMs);
   const failing = new AbortController();

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { createScheduler } from "../../scheduler.ts";
 import { type Cli, example } from "../command.ts";
 import { loadApplication, requireTasks } from "../load.ts";
-import { addRoleOptions, type RoleOptions, runWatched } from "../role-options.ts";
+import { addRoleOptions, healthPlace, type RoleOptions, runWatched } from "../role-options.ts";
 import { runRoles } from "../run-roles.ts";
 
 /** `tasktrail scheduler APP`: fires crons. */
@@ -14,8 +14,8 @@ export function scheduler(command: Command, { terminal, outcome }: Cli): void {
     }
     const application = await loadApplication({ app, modules, cwd: terminal.cwd });
     requireTasks(application, "cron");
-    const make = () => ({ makers: [createScheduler(application.broker)] });
-    await runRoles({ application, terminal, forMs: flags.for, make });
+    const make = () => ({ makers: { scheduler: createScheduler(application.broker) } });
+    await runRoles({ application, terminal, forMs: flags.for, health: healthPlace(flags, terminal.env), make });
   });
   example(command, "scheduler ./tasks.ts");
 }

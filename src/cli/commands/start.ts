@@ -4,7 +4,14 @@ import { createScheduler } from "../../scheduler.ts";
 import { createWorker } from "../../worker.ts";
 import { type Cli, example } from "../command.ts";
 import { type Application, loadApplication, requireTasks } from "../load.ts";
-import { addRoleOptions, addWorkerOptions, runWatched, type WorkerFlags, workerOptions } from "../role-options.ts";
+import {
+  addRoleOptions,
+  addWorkerOptions,
+  healthPlace,
+  runWatched,
+  type WorkerFlags,
+  workerOptions,
+} from "../role-options.ts";
 import { type RoleSet, runRoles } from "../run-roles.ts";
 
 /** `tasktrail start APP`: worker, scheduler and projector in one process. */
@@ -17,7 +24,13 @@ export function start(command: Command, { terminal, outcome }: Cli): void {
       }
       const application = await loadApplication({ app, modules, cwd: terminal.cwd });
       requireTasks(application, "task");
-      await runRoles({ application, terminal, forMs: flags.for, make: () => makeAll(application, flags) });
+      await runRoles({
+        application,
+        terminal,
+        forMs: flags.for,
+        health: healthPlace(flags, terminal.env),
+        make: () => makeAll(application, flags),
+      });
     },
   );
   example(command, "start ./tasks.ts", "start ./tasks.ts --watch --concurrency 20");
@@ -33,7 +46,10 @@ function makeAll({ broker, engine }: Application, flags: WorkerFlags): RoleSet {
     );
   }
   return {
-    makers: [createWorker(broker, workerOptions(flags)), ...(hasCrons ? [createScheduler(broker)] : [])],
+    makers: {
+      worker: createWorker(broker, workerOptions(flags)),
+      ...(hasCrons ? { scheduler: createScheduler(broker) } : {}),
+    },
     projector: hasDatabase ? createProjector(broker) : undefined,
   };
 }

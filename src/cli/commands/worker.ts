@@ -2,7 +2,14 @@ import type { Command } from "commander";
 import { createWorker } from "../../worker.ts";
 import { type Cli, example } from "../command.ts";
 import { loadApplication, requireTasks } from "../load.ts";
-import { addRoleOptions, addWorkerOptions, runWatched, type WorkerFlags, workerOptions } from "../role-options.ts";
+import {
+  addRoleOptions,
+  addWorkerOptions,
+  healthPlace,
+  runWatched,
+  type WorkerFlags,
+  workerOptions,
+} from "../role-options.ts";
 import { runRoles } from "../run-roles.ts";
 
 /** `tasktrail worker APP`: runs tasks. */
@@ -15,8 +22,8 @@ export function worker(command: Command, { terminal, outcome }: Cli): void {
       }
       const application = await loadApplication({ app, modules, cwd: terminal.cwd });
       requireTasks(application, "task");
-      const make = () => ({ makers: [createWorker(application.broker, workerOptions(flags))] });
-      await runRoles({ application, terminal, forMs: flags.for, make });
+      const make = () => ({ makers: { worker: createWorker(application.broker, workerOptions(flags)) } });
+      await runRoles({ application, terminal, forMs: flags.for, health: healthPlace(flags, terminal.env), make });
     },
   );
   example(
