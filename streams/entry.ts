@@ -112,13 +112,13 @@ function strangeEntry(fields: readonly string[]): Entry {
   const found: Record<string, string> = { __proto__: null as never };
   for (let i = 0; i + 1 < fields.length; i += 2) found[fields[i] as string] = fields[i + 1] as string;
   return {
-    v: found["v"] ?? "",
-    run: found["run"] ?? "",
-    task: found["task"] ?? "",
-    attempt: Number(found["attempt"] ?? Number.NaN),
-    key: found["key"] ?? "",
-    expires: Number(found["expires"] ?? 0),
-    meta: found["meta"] ?? "",
-    body: found["body"] ?? "",
+    v: found.v ?? "",
+    run: found.run ?? "",
+    task: found.task ?? "",
+    attempt: Number(found.attempt ?? Number.NaN),
+    key: found.key ?? "",
+    expires: Number(found.expires ?? 0),
+    meta: found.meta ?? "",
+    body: found.body ?? "",
   };
 }

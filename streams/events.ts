@@ -105,9 +105,12 @@ const lifecycle = {
   /** Its entry was gone while a worker held it. The run's id is known only when the archive is asked for it. */
   "run.lost": recorded.extend({
     queue: z.string(),
+    /** Empty for a scheduled run, which had none yet. */
     entry: z.string(),
     run: z.string().optional(),
     task: z.string().optional(),
+    /** The worker that held it. */
+    from: z.string().optional(),
   }),
 } as const;
 
@@ -209,9 +212,10 @@ export function parseEvent(value: { readonly type: EventType }): LedgerEvent {
   return { type: value.type, ...eventSchemas[value.type].parse(value) } as LedgerEvent;
 }
 
-/** An event as a writer hands it over: `v`, `at` and `queue` may come from the batch's header. */
+/** An event as a writer hands it over: `v`, `at`, `queue` and `worker` may come from the batch's header. */
 export type EventDraft<Type extends EventType = EventType> = {
-  [K in Type]: { readonly type: K } & Readonly<Omit<LedgerEvents[K], "v" | "at" | "queue" | "position" | "traceId">> & {
-      readonly at?: number;
-    };
+  [K in Type]: { readonly type: K } & Readonly<
+    Omit<LedgerEvents[K], "v" | "at" | "queue" | "position" | "traceId" | "worker"> &
+      Partial<Pick<LedgerEvents[K], ("at" | "worker") & keyof LedgerEvents[K]>>
+  >;
 }[Type];

@@ -103,7 +103,7 @@ function decodeEvent(event: unknown, defaults: object, position: string): Ledger
     return { ...(defaults as { at: number }), type: "ledger.malformed", position, why: "not an event" };
   }
   const whole = lift({ ...defaults, ...event } as UnknownEvent);
-  const traceparent = whole["traceparent"];
+  const traceparent = whole.traceparent;
   const traceId = typeof traceparent === "string" ? traceparent.split("-")[1] : undefined;
   return { ...whole, position, ...(traceId === undefined ? {} : { traceId }) } as LedgerEvent | UnknownEvent;
 }
@@ -120,7 +120,7 @@ export function toLedgerEntry([id, fields]: RawEntry): LedgerEntry {
   const found: Record<string, string> = {};
   for (let i = 0; fields !== null && i + 1 < fields.length; i += 2)
     found[fields[i] as string] = fields[i + 1] as string;
-  return { id, header: found["h"] ?? "", count: Number(found["n"] ?? 0), events: found["events"] ?? "" };
+  return { id, header: found.h ?? "", count: Number(found.n ?? 0), events: found.events ?? "" };
 }
 
 /** Reads entries from an id on, that one included. `count` is an upper bound: 16 entries of up to 256 KiB each are the most that is asked for at once. */

@@ -9,7 +9,7 @@ const upcasters: Readonly<Record<number, Upcaster>> = {};
 /** The event in the current version. One of a newer version, or without one, is handed on as it is. */
 export function lift(event: UnknownEvent): UnknownEvent {
   let lifted = event;
-  for (let version = lifted["v"]; typeof version === "number" && version < EVENT_VERSION; version = lifted["v"]) {
+  for (let version = lifted.v; typeof version === "number" && version < EVENT_VERSION; version = lifted.v) {
     const next = upcasters[version];
     if (next === undefined) return lifted;
     lifted = next(lifted);
