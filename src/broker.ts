@@ -2,7 +2,14 @@ import type { Redis } from "ioredis";
 import { openRedis, type Purpose } from "../streams/connect.ts";
 import { newIncarnation } from "../streams/lane.ts";
 import { systemClock } from "./clock.ts";
-import { type BrokerSettings, brokerSettings, checkBrokerOptions, databaseSource, redisSource } from "./config.ts";
+import {
+  type BrokerSettings,
+  brokerSettings,
+  checkBrokerOptions,
+  databaseSource,
+  redisSource,
+  type ServerSource,
+} from "./config.ts";
 import type { Broker, BrokerOptions } from "./define/broker.ts";
 import { makeCronTask } from "./define/cron.ts";
 import { declareContract, declareTask } from "./define/declare.ts";
@@ -11,6 +18,7 @@ import { makeTask, makeTaskRef } from "./define/task.ts";
 import { attachEngine, type Engine } from "./engine.ts";
 import { createDispatching, type Dispatching } from "./enqueue/dispatching.ts";
 import { switchable } from "./enqueue/stand-in.ts";
+import { invalidOption } from "./errors.ts";
 import { announceTo, type Middleware, type Notice, processMiddleware } from "./middleware.ts";
 import { createObserver } from "./observe.ts";
 import { createDefaultLogger } from "./stock/default-logger.ts";
@@ -76,7 +84,7 @@ function createEngine(
     },
     task: registry.get,
     queues: registry.queues,
-    connect: (purpose) => connect(options, purpose, announce),
+    connect: createConnect(options, announce),
     lane: (queue) => dispatching.lane(queue),
     get port() {
       return ports.port;
@@ -92,18 +100,35 @@ function createEngine(
   return { engine, close: dispatching.close };
 }
 
-/** A connection whose troubles are told of: once when they begin, once when they are over. */
-async function connect(options: BrokerOptions, role: Purpose, announce: (notice: Notice) => void): Promise<Redis> {
-  let isAway = false;
-  const client = await openRedis(redisSource(options, process.env), role, (error) => {
-    isAway = true;
-    announce({ kind: "redis.away", role, error });
-  });
-  client.on("ready", () => {
-    if (isAway) announce({ kind: "redis.back", role });
-    isAway = false;
-  });
-  return client;
+/** Makes connections whose troubles are told of: when they begin, and once they are over. */
+function createConnect(options: BrokerOptions, announce: (notice: Notice) => void): Engine["connect"] {
+  const made = new WeakSet<Redis>();
+  return async (role) => {
+    let isAway = false;
+    const client = await open(redisSource(options, process.env), role, (error) => {
+      isAway = true;
+      announce({ kind: "redis.away", role, error });
+    });
+    if (made.has(client)) {
+      // A blocking read on it would hold up every dispatch behind it.
+      throw invalidOption("redis", "the function has to make a new client each time: () => new Redis(…)");
+    }
+    made.add(client);
+    client.on("ready", () => {
+      if (isAway) announce({ kind: "redis.back", role });
+      isAway = false;
+    });
+    return client;
+  };
+}
+
+/** What is wrong with a client of the user's making is wrong with an option. */
+async function open(source: ServerSource, role: Purpose, onError: (error: Error) => void): Promise<Redis> {
+  try {
+    return await openRedis(source, role, onError);
+  } catch (cause) {
+    throw invalidOption("redis", cause instanceof Error ? cause.message : String(cause), { cause });
+  }
 }
 
 /** The process' middleware, of which there may be more later, and after it our own. */

@@ -36,14 +36,16 @@ export interface OutboxParts {
   readonly lane: Lane;
   readonly answerWithinMs: number;
   /** Called before each call is sent. */
-  readonly onCall: (records: readonly EnqueueRecord[]) => void;
+  readonly onCall: () => void;
+  /** Hears of what Redis has taken. */
+  readonly onTaken: (records: readonly EnqueueRecord[], call: Enqueued) => void;
 }
 
 /**
  * Gathers the records of one tick into one call. While calls are on their way, what comes in is gathered until the
  * event loop has read what Redis answered, so that the busier it is, the larger the calls are.
  */
-export function createOutbox({ lane, answerWithinMs, onCall }: OutboxParts): Outbox {
+export function createOutbox({ lane, answerWithinMs, onCall, onTaken }: OutboxParts): Outbox {
   let pending: Waiting[] = [];
   let callCount = 0;
   let isScheduled = false;
@@ -74,8 +76,9 @@ export function createOutbox({ lane, answerWithinMs, onCall }: OutboxParts): Out
     const records = batch.map(({ record }) => record);
     const deadline = (batch[0] as Waiting).deadline; // the first to come is the first whose time is up
     try {
-      onCall(records);
+      onCall();
       const call = await enqueue(lane, records, { deadline, answerWithinMs });
+      onTaken(records, call);
       for (let index = 0; index < batch.length; index += 1) (batch[index] as Waiting).resolve({ call, index });
       return [];
     } catch (error) {
@@ -94,10 +97,12 @@ export function createOutbox({ lane, answerWithinMs, onCall }: OutboxParts): Out
         schedule();
       }),
     async addAll(records, deadline) {
-      onCall(records);
       for (;;) {
         try {
-          return await enqueue(lane, records, { deadline, answerWithinMs });
+          onCall();
+          const call = await enqueue(lane, records, { deadline, answerWithinMs });
+          onTaken(records, call);
+          return call;
         } catch (error) {
           if (!isUntouched(error) || performance.now() >= deadline) throw error;
         }

@@ -5,7 +5,7 @@ import type { Engine } from "../engine.ts";
 import { callInline } from "../execute/call.ts";
 import { type Ask, askBy } from "./ask.ts";
 import { createEndingWatch } from "./await-ending.ts";
-import { createConnection } from "./connection.ts";
+import { type Connection, createConnection } from "./connection.ts";
 import { createFollower } from "./follow.ts";
 import { createHandles, type Handles } from "./handle.ts";
 import { createLanes, type Lanes } from "./lanes.ts";
@@ -32,10 +32,12 @@ export function createDispatching(engine: Engine, enqueueTimeoutMs: () => number
     namespace: () => engine.namespace,
     incarnation: engine.incarnation,
     enqueueTimeoutMs,
-    onEnqueue(queue, records) {
-      // Our own observer does not care for single events: nobody else listens, as a rule.
+    onTaken(queue, records, { existing }) {
+      // Our own observer does not care for single events, and as a rule nobody else listens.
       if (engine.middleware.length === 1) return;
-      engine.announce({ kind: "events.recorded", queue, events: records.map(({ event }) => event) });
+      const taken = existing.size === 0 ? records : records.filter((_, index) => !existing.has(index));
+      const events = taken.flatMap(({ before, event }) => (before === undefined ? [event] : [before, event]));
+      if (events.length > 0) engine.announce({ kind: "events.recorded", queue, events });
     },
   });
   const follower = createFollower({
@@ -54,7 +56,7 @@ export function createDispatching(engine: Engine, enqueueTimeoutMs: () => number
     defaults: engine.options.defaults ?? {},
   });
   return {
-    port: createPort(engine, { lanes, handles, enqueueTimeoutMs }),
+    port: createPort(engine, { connection, lanes, handles, enqueueTimeoutMs }),
     lane: lanes.lane,
     async close() {
       follower.close();
@@ -65,12 +67,14 @@ export function createDispatching(engine: Engine, enqueueTimeoutMs: () => number
 }
 
 interface PortParts {
+  readonly connection: Connection;
   readonly lanes: Lanes;
   readonly handles: Handles;
   readonly enqueueTimeoutMs: () => number;
 }
 
-function createPort(engine: Engine, { lanes, handles, enqueueTimeoutMs }: PortParts): DispatchPort {
+function createPort(engine: Engine, parts: PortParts): DispatchPort {
+  const { connection, lanes, handles, enqueueTimeoutMs } = parts;
   const sending: SendParts = {
     lanes,
     maxPayloadBytes: () => engine.maxPayloadBytes,
@@ -80,11 +84,23 @@ function createPort(engine: Engine, { lanes, handles, enqueueTimeoutMs }: PortPa
   };
   return {
     async send(task, inputs, options, keyOf) {
-      const sent = await send(sending, { task, inputs, options, keyOf });
-      return sent.map((one) => handles.ofSent(task, one));
+      connection.hold(); // from beginning to end: whoever closes the broker waits for all of it
+      try {
+        const sent = await send(sending, { task, inputs, options, keyOf });
+        return sent.map((one) => handles.ofSent(task, one));
+      } finally {
+        connection.release();
+      }
     },
     handle: handles.ofId,
-    trigger: async (task) => handles.ofSent(task, await trigger(sending, task)),
+    async trigger(task) {
+      connection.hold();
+      try {
+        return handles.ofSent(task, await trigger(sending, task));
+      } finally {
+        connection.release();
+      }
+    },
     call: (record, input, slot, overrides) => callInline(engine, { record, input, slot, overrides }),
   };
 }

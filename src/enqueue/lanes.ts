@@ -1,6 +1,6 @@
 import type { Redis } from "ioredis";
 import { refusal } from "../../streams/connect.ts";
-import type { EnqueueRecord } from "../../streams/enqueue.ts";
+import type { Enqueued, EnqueueRecord } from "../../streams/enqueue.ts";
 import { createRunIds, type RunIds } from "../../streams/ids.ts";
 import { createRedisClock, type Lane, openLane, type RedisClock, registerQueue } from "../../streams/lane.ts";
 import { askBy, Unanswered } from "./ask.ts";
@@ -32,7 +32,8 @@ export interface LanesParts {
   readonly namespace: () => string;
   readonly incarnation: string;
   readonly enqueueTimeoutMs: () => number;
-  readonly onEnqueue: (queue: string, records: readonly EnqueueRecord[]) => void;
+  /** Hears of what Redis has taken. */
+  readonly onTaken: (queue: string, records: readonly EnqueueRecord[], call: Enqueued) => void;
 }
 
 /** Makes lanes when they are asked for. */
@@ -65,10 +66,10 @@ export function createLanes(parts: LanesParts): Lanes {
     const outbox = createOutbox({
       lane,
       answerWithinMs: parts.enqueueTimeoutMs() * 0.4, // so that there is time for another try on a new connection
-      onCall(records) {
+      onCall() {
         if (redis.status === "ready") register();
-        parts.onEnqueue(queue, records);
       },
+      onTaken: (records, call) => parts.onTaken(queue, records, call),
     });
     const made = { lane, runIds: createRunIds(queue), outbox };
     lanes.set(queue, made);
