@@ -58,6 +58,7 @@ const EXIT_BY_SQLSTATE: Readonly<Record<string, number>> = {
   "53": EXIT.unavailable,
   "57": EXIT.unavailable,
   "42P01": EXIT.config,
+  "42703": EXIT.config,
 };
 
 const REDIS_ADVICE: Readonly<Record<string, { readonly exitCode: number; readonly advice: string }>> = {
@@ -109,7 +110,8 @@ function bySqlState(error: unknown): Explanation | undefined {
   if (state === undefined) return undefined;
   const exitCode = EXIT_BY_SQLSTATE[state] ?? EXIT_BY_SQLSTATE[state.slice(0, 2)];
   if (exitCode === undefined) return undefined;
-  const advice = state === "42P01" ? "A table is missing. Run: tasktrail migrate" : undefined;
+  const isBehind = state === "42P01" || state === "42703";
+  const advice = isBehind ? "The schema is not that of this version. Run: tasktrail migrate" : undefined;
   return { message: `Postgres refused: ${lastMessage(error)} (SQLSTATE ${state})`, advice, exitCode };
 }
 

@@ -1,5 +1,4 @@
 import type { DatabasePool } from "slonik";
-import { sql } from "slonik";
 import { isRunId } from "../../streams/ids.ts";
 import { listQueues } from "../../streams/lane.ts";
 import { EXIT } from "./exit-codes.ts";
@@ -55,9 +54,9 @@ async function inTail(ending: string, { redis, namespace }: OpenRedis): Promise<
 
 async function inTable(ending: string, { server, pool }: RunPlaces): Promise<string[]> {
   if (pool === undefined) return [];
-  const rows = await pool.any(findRunsEndingIn(server.namespace, ending));
+  const { sql } = await import("slonik");
+  const findRunsEndingIn = sql.unsafe`
+    select id::text as id from task_runs where namespace = ${server.namespace} and id::text like ${`%${ending}`} limit 5`;
+  const rows = await pool.any(findRunsEndingIn);
   return rows.map((row) => (row as { id: string }).id);
 }
-
-const findRunsEndingIn = (namespace: string, ending: string) =>
-  sql.unsafe`select id::text as id from task_runs where namespace = ${namespace} and id::text like ${`%${ending}`} limit 5`;

@@ -4,7 +4,7 @@ import { type Duration, readDuration } from "../define/duration.ts";
 
 /** Adds `--json` to a listing. */
 export function jsonOption(command: Command): Command {
-  return command.option("--json", "prints one JSON document a line (NDJSON)");
+  return command.option("--json", "prints one JSON document a line (NDJSON); instants in ms since 1970");
 }
 
 /** Reads how many are to be listed. */

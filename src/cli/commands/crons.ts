@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { type CronJobRun, lastPerSchedule, listCronRuns } from "../../../sql/queries/cron-job-runs.ts";
-import { localTime } from "../../schedule/local-time.ts";
+import { localTime, openZone } from "../../define/zone.ts";
 import { type Cli, example } from "../command.ts";
 import { withDatabase } from "../database.ts";
 import { jsonOption, positiveCount } from "../options.ts";
@@ -78,7 +78,7 @@ function describe(view: ScheduleView, terminal: Terminal): void {
 function lastWords({ last, lastSlot, firedCount, definition }: ScheduleView, _terminal: Terminal): string {
   const at = last?.scheduledFor ?? lastSlot;
   if (at == null) return "no slot yet";
-  const when = `${localTime(at, definition.content.timezone)} (${relativeWords(at, Date.now())})`;
+  const when = `${zoneTime(at, definition.content.timezone)} (${relativeWords(at, Date.now())})`;
   if (last === undefined) return `${when}, fired ${counted(firedCount, "time")}; what became of it is in Postgres`;
   return [
     `${when}  ${last.status}`,
@@ -93,7 +93,7 @@ function nextWords({ next, definition }: ScheduleView): string {
   const [first] = next;
   if (first === undefined) return definition.pausedAt === undefined ? "none: it has ended" : "none while it is paused";
   const now = Date.now();
-  return `${localTime(first, definition.content.timezone)} (${next.map((slot) => relativeWords(slot, now)).join(", ")})`;
+  return `${zoneTime(first, definition.content.timezone)} (${next.map((slot) => relativeWords(slot, now)).join(", ")})`;
 }
 
 function stateWords({ definition, isDeclared, seenAt }: ScheduleView, { style }: Terminal): string | undefined {
@@ -129,7 +129,7 @@ function columnsFor({ style }: Terminal): Column<CronJobRun>[] {
     {
       title: "slot",
       value: (row) =>
-        row.scheduledFor === null ? "" : (row.scheduledLocal ?? localTime(row.scheduledFor, row.timezone ?? "UTC")),
+        row.scheduledFor === null ? "" : (row.scheduledLocal ?? zoneTime(row.scheduledFor, row.timezone ?? "UTC")),
     },
     { title: "ago", value: (row) => (row.scheduledFor === null ? "" : relativeWords(row.scheduledFor, now)) },
     { title: "status", value: (row) => row.status, style: (cell, row) => style(slotStyle(row.status), cell) },
@@ -146,4 +146,9 @@ function whyOf(row: CronJobRun): string {
   const holder = row.holder === null ? "" : `held by ${row.holder}`;
   const error = row.status === "success" || row.errorMessage === null ? "" : `${row.errorType}: ${row.errorMessage}`;
   return [row.reason ?? "", missed, holder, error].filter((part) => part !== "").join(", ");
+}
+
+/** An instant as clocks in a zone show it. */
+function zoneTime(at: number, timezone: string): string {
+  return localTime(openZone(timezone), at);
 }

@@ -4,6 +4,7 @@ import { laneKeys } from "../../../streams/keys.ts";
 import { listQueues, pause } from "../../../streams/lane.ts";
 import { type Cli, example } from "../command.ts";
 import { printEvents } from "../event-lines.ts";
+import { findRunId } from "../find-run.ts";
 import { type LedgerTail, ledgerTail, type ReadEvent, type Wanted } from "../ledger-tail.ts";
 import { instantOption, jsonOption, listOption, positiveCount, queuesOption } from "../options.ts";
 import { connectRedis, type OpenRedis } from "../servers.ts";
@@ -30,7 +31,7 @@ export function events(command: Command, cli: Cli): void {
     .option("-f, --follow", "goes on showing events as they are recorded, until Ctrl-C")
     .option("--task <name>", "of these tasks alone", listOption)
     .option("--type <type>", "of these types alone; run.* stands for all that begin so", listOption)
-    .option("--run <id>", "of this run alone")
+    .option("--run <id>", "of this run alone: its id, or the end of it")
     .option("--queue <name>", "of these queues alone", queuesOption)
     .option("--since <time>", "not before: 10m (ago), or an instant", instantOption)
     .option("-n, --limit <count>", "how many, the latest ones", positiveCount, 50)
@@ -39,8 +40,9 @@ export function events(command: Command, cli: Cli): void {
   example(command, "events --follow --task send_welcome_email", "events --type run.died --since 1d --json");
 }
 
-async function show(options: Options, terminal: Terminal): Promise<void> {
+async function show(given: Options, terminal: Terminal): Promise<void> {
   using server = await connectRedis(terminal.env);
+  const options = given.run === undefined ? given : { ...given, run: await findRunId(given.run, { server }) };
   const wanted = wantedBy(options);
   const tails = await openTails(server, options.queue);
   const found = await Promise.all(
