@@ -59,7 +59,7 @@ function traceStillborn(tracer: Tracer, event: Stillborn, queue: string): void {
     span.setAttribute(NAMES.errorType, event.error?.type ?? event.reason ?? "died");
     span.setStatus({ code: SpanStatusCode.ERROR, message: event.error?.message ?? event.reason ?? "" });
   }
-  span.end(at);
+  span.end(at + 0.001); // Jaeger takes no length for a negative one
 }
 
 function known(name: string, value: string | number | undefined): Attributes {

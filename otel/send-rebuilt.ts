@@ -42,7 +42,7 @@ export function toOtlp(spans: readonly RebuiltSpan[], service: string): object {
 }
 
 function toOtlpSpan({ error, ...span }: RebuiltSpan): object {
-  const endTimeUnixNano = nanos(span.endMs);
+  const endTimeUnixNano = nanos(Math.max(span.endMs, span.startMs + 0.001)); // Jaeger takes no length for a negative one
   return {
     traceId: span.traceId,
     spanId: span.spanId,

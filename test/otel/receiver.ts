@@ -112,7 +112,8 @@ interface OtlpSpan {
   readonly events?: readonly { readonly name: string; readonly attributes?: readonly Pair[] }[];
   readonly status?: { readonly code?: number };
 }
-interface Body {
+/** A request of traces or metrics, as far as the tests look into it. */
+export interface Body {
   readonly resourceSpans?: readonly {
     readonly resource: { readonly attributes: readonly Pair[] };
     readonly scopeSpans: readonly { readonly spans: readonly OtlpSpan[] }[];
@@ -122,7 +123,8 @@ interface Body {
   }[];
 }
 
-function toSpans({ resourceSpans = [] }: Body): ReceivedSpan[] {
+/** The spans in OTLP's JSON, as it is sent and as Jaeger's query API answers. */
+export function toSpans({ resourceSpans = [] }: Body): ReceivedSpan[] {
   return resourceSpans.flatMap(({ resource, scopeSpans }) => {
     const service = toObject(resource.attributes)["service.name"];
     return scopeSpans.flatMap(({ spans }) => spans.map((span) => toSpan(span, service)));

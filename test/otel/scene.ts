@@ -13,6 +13,8 @@ const shopFront = fileURLToPath(new URL("fixtures/shop-front.ts", import.meta.ur
 export interface Scene extends AsyncDisposable {
   readonly env: Readonly<Record<string, string>>;
   readonly ledger: TestLedger;
+  /** The module that declares the tasks. */
+  readonly application: string;
   /** Starts `tasktrail ROLE orders.ts` under a service name, and waits until it works. */
   role(role: string, service: string): Promise<RoleProcess>;
   /** Starts the web application, and returns its URL. */
@@ -40,6 +42,7 @@ export async function setScene(telemetry: Readonly<Record<string, string>>): Pro
   return {
     env,
     ledger,
+    application: orders,
     role: (role, service) => startRole([role, orders, "--lease", "2s"], { ...env, OTEL_SERVICE_NAME: service }),
     async front() {
       const child = startFront({ ...env, OTEL_SERVICE_NAME: "shop-front" });
