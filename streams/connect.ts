@@ -38,6 +38,7 @@ export async function openRedis(
 ): Promise<Redis> {
   const client = typeof source === "string" ? await fromUrl(source, purpose) : (source() as Redis);
   if (typeof source !== "string") adopt(client);
+  client.setMaxListeners(0); // of calls that wait for the connection there may be many
   client.on("error", onError);
   watchHandshake(client);
   return client;

@@ -1,17 +1,19 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { Redis } from "ioredis";
 import { enqueue } from "../../streams/enqueue.ts";
 import {
   CALLS_IN_FLIGHT,
   CallFailed,
   callScript,
   createRedisClock,
+  type Lane,
   newIncarnation,
   openLane,
   pause,
 } from "../../streams/lane.ts";
 import { promote } from "../../streams/schedules.ts";
+
+type Redis = Lane["redis"];
 
 /** A client that answers as it is told: with a reply, or an error. */
 function fakeRedis(...answers: (unknown[] | Error | Promise<never>)[]) {
