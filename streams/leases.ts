@@ -217,7 +217,7 @@ export async function read(
   const streams = ["STREAMS", keys.again, keys.tasks, ">", ">"] as const;
   const blocking = blockMs > 0 ? (["BLOCK", blockMs] as const) : [];
   const args = ["GROUP", GROUP, consumer, "COUNT", count, ...blocking, ...streams];
-  const reply = (await redis.call("XREADGROUP", ...(args as string[]))) as [string, [string, string[]][]][] | null;
+  const reply = (await redis.call("xreadgroup", ...(args as string[]))) as [string, [string, string[]][]][] | null;
   const deliveries: Delivery[] = [];
   for (const [key, entries] of reply ?? []) {
     const stream: StreamNumber = key === keys.again ? 2 : 1;
