@@ -56,9 +56,11 @@ export function createLease(parts: LeaseParts): Lease {
   const ownBeat = async (workLane: WorkLane, lane: number) => {
     const sentAt = process.hrtime.bigint();
     ownAt.set(workLane, sentAt);
-    const { consumer } = workLane;
-    const answer = beat(parts.redis, workLane.lane.keys, { consumer, leaseMs });
+    const { consumer, lane: own } = workLane;
+    const startedAt = performance.now();
+    const answer = beat(parts.redis, own.keys, { consumer, leaseMs });
     const seen = await answerOf(parts.redis, answer, Math.min(2_000, leaseMs / 3));
+    own.clock.learn(seen.nowMs, startedAt, performance.now()); // expiries go by Redis' clock from the first entry on
     if (sentAt > Atomics.load(view, FIRST_BEAT_AT + lane)) Atomics.store(view, FIRST_BEAT_AT + lane, sentAt);
     if (!isClosed) parts.onBeat(workLane, seen);
   };

@@ -116,9 +116,9 @@ export function createExecutor(parts: ExecutorParts): Executor {
     const one: settlement.Unstarted = { hold: held, run: found.run, task: found.task, meta };
     if (found.kind === "undecodable") return die(one, "undecodable", damaged(found.why));
     if (held.isCancelled) return endForGood(one, settlement.cancellationUnstarted(one));
+    if (entry.expires > 0 && held.workLane.lane.clock.now() > entry.expires) return die(one, "expired", undefined);
     if (found.kind === "unknown") return leave(one, found.reason);
     const fit: Fit = { ...one, meta: found.meta, record: found.record };
-    if (entry.expires > 0 && held.workLane.lane.clock.now() > entry.expires) return die(fit, "expired", undefined);
     // The first death happened among others, and is no strike: after so many deliveries, one less are strikes.
     if (isSuspect && strikes + 1 >= parts.maxDeliveries) return die(fit, "poison", poison(strikes + 1));
     decode(fit);

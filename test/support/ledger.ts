@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { Redis } from "ioredis";
-import type { LedgerEvent } from "../../streams/events.ts";
+import { isEnding, type LedgerEvent } from "../../streams/events.ts";
 import { laneKeys } from "../../streams/keys.ts";
 import { compareIds, decodeEntry, isLedgerEvent, readEntries, waitForEntries } from "../../streams/ledger.ts";
-import { firstIllegal, hasEnded, stateAfter } from "../../streams/run.ts";
+import { firstIllegal, stateAfter } from "../../streams/run.ts";
 
 /** A queue's ledger as a test reads it: waiting on it, and not on the clock. */
 export interface TestLedger extends AsyncDisposable {
@@ -61,10 +61,11 @@ export async function openLedger(url: string, namespace: string, queue = "defaul
     },
     ended: (runs, timeoutMs) =>
       waitFor((all) => {
-        const endings = runs.map((run) =>
-          all.find((event) => "run" in event && event.run === run && hasEnded(event.type.slice(4) as never)),
-        );
-        return endings.every((event) => event !== undefined) ? (endings as LedgerEvent[]) : undefined;
+        const endings = new Map<string, LedgerEvent>();
+        for (const event of all)
+          if ("run" in event && event.run !== undefined && isEnding(event.type)) endings.set(event.run, event);
+        const found = runs.map((run) => endings.get(run));
+        return found.every((event) => event !== undefined) ? (found as LedgerEvent[]) : undefined;
       }, timeoutMs),
     async assertLegal() {
       const byRun = Map.groupBy(
