@@ -1,6 +1,6 @@
 import { isKeyPart } from "../streams/keys.ts";
 import { DEFAULTS, KEY_PART_RULE } from "./defaults.ts";
-import type { BrokerOptions } from "./define/broker.ts";
+import type { BrokerOptions, Durability } from "./define/broker.ts";
 import { type Duration, durationMs } from "./define/duration.ts";
 import { checkKeys, checkObject, oneOf, shown, wholeNumber } from "./define/options.ts";
 import type { ProjectorOptions, SchedulerOptions, WorkerOptions } from "./define/role.ts";
@@ -18,7 +18,17 @@ const logLevels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"]
 /** The levels of LOG_LEVEL. */
 export type LogLevel = (typeof logLevels)[number];
 
-const brokerKeys = ["redis", "database", "namespace", "logger", "defaults", "enqueueTimeout", "maxPayloadBytes"];
+const brokerKeys = [
+  "redis",
+  "database",
+  "namespace",
+  "logger",
+  "defaults",
+  "enqueueTimeout",
+  "durability",
+  "maxPayloadBytes",
+];
+const durabilities = ["async", "replicated", "fsynced"] as const satisfies readonly Durability[];
 const workerKeys = [
   "queues",
   "concurrency",
@@ -46,9 +56,15 @@ export function checkBrokerOptions(options: BrokerOptions): void {
       throw invalidOption(name, `${shown(source)} is neither a URL nor a function that makes a client`);
     }
   }
+  durabilityOf(options);
   if (options.logger !== undefined && typeof options.logger?.child !== "function") {
     throw invalidOption("logger", "not a logger: pass pino(), or an object with debug, info, warn, error and child");
   }
+}
+
+/** What a dispatch waits for. Throws InvalidOption. */
+export function durabilityOf(options: BrokerOptions): Durability {
+  return oneOf("durability", options.durability ?? DEFAULTS.durability, durabilities);
 }
 
 /** Where Redis is, by the option or REDIS_URL. Throws InvalidOption, with passwords hidden, when neither makes sense. */

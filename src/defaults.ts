@@ -5,6 +5,7 @@ export const DEFAULTS = Object.freeze({
   version: 1,
   logLevel: "info",
   enqueueTimeoutMs: 5_000,
+  durability: "async",
   maxPayloadBytes: 262_144,
   /** A dispatch connection that nobody uses is closed after it. */
   idleConnectionMs: 60_000,

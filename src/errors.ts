@@ -100,6 +100,16 @@ export function enqueueFailed(task: string, failure: EnqueueFailure): TasktrailE
   });
 }
 
+/** Redis took a dispatch, and did not vouch for it in time. */
+export function enqueueUnconfirmed(task: string, failure: Omit<EnqueueFailure, "ambiguous">): TasktrailError {
+  const { sent, reason, cause } = failure;
+  return new TasktrailError(
+    "enqueue_failed",
+    `Task "${task}": the run is written, but not confirmed: ${reason}. It may run, and may be lost if Redis fails now. Dispatch again with the same \`key\` to be sure of one run.`,
+    { cause, details: { task, ambiguous: true, sent } },
+  );
+}
+
 /** Redis did not answer a question about a run. */
 export function redisUnavailable(withinMs: number, cause: unknown): TasktrailError {
   const said = cause instanceof Error ? cause.message : String(cause);

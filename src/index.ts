@@ -1,6 +1,6 @@
 export type { EventType, LedgerEvent, LedgerEvents, RecordedError } from "../streams/events.ts";
 export { createBroker } from "./broker.ts";
-export type { Broker, BrokerOptions, LoggerLike } from "./define/broker.ts";
+export type { Broker, BrokerOptions, Durability, LoggerLike } from "./define/broker.ts";
 export { type Contract, type ContractDefinition, contract } from "./define/contract.ts";
 export { type CronCheck, type CronDefinition, type CronPolicies, type CronTask, cron } from "./define/cron.ts";
 export type { Dispatcher, DispatchOptions, InputArgs, TaskRef } from "./define/dispatch.ts";

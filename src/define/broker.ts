@@ -19,6 +19,12 @@ export interface LoggerLike {
   child(bindings: Record<string, unknown>): LoggerLike;
 }
 
+/**
+ * What a dispatch waits for before it resolves. "async": Redis has it in memory, and on disk or elsewhere as it is set up to.
+ * "replicated": at least one replica has it, too (WAIT). "fsynced": it is on Redis' own disk (WAITAOF, Redis 7.2 or newer).
+ */
+export type Durability = "async" | "replicated" | "fsynced";
+
 /** What a broker may be told. All of it is read at first use. */
 export interface BrokerOptions {
   /** `redis://…`, `rediss://…`, or a function that makes an ioredis client (called once per connection that the engine needs). Default: REDIS_URL. */
@@ -33,6 +39,11 @@ export interface BrokerOptions {
   readonly defaults?: Policies | undefined;
   /** How long a dispatch waits for Redis before EnqueueFailed. Default "5s". */
   readonly enqueueTimeout?: Duration | undefined;
+  /**
+   * What a dispatch waits for, within the enqueueTimeout. When that does not come about it fails with EnqueueFailed, ambiguous: the run is
+   * written, and may be lost with the server. A server that cannot do it is refused with InvalidOption. Default "async".
+   */
+  readonly durability?: Durability | undefined;
   /** Largest input and largest result, in bytes of JSON. Default 262144 (256 KiB). */
   readonly maxPayloadBytes?: number | undefined;
 }

@@ -1,4 +1,5 @@
 import type { Lane } from "../../streams/lane.ts";
+import { durabilityOf } from "../config.ts";
 import { DEFAULTS } from "../defaults.ts";
 import type { DispatchPort } from "../define/task.ts";
 import type { Engine } from "../engine.ts";
@@ -32,6 +33,7 @@ export function createDispatching(engine: Engine, enqueueTimeoutMs: () => number
     namespace: () => engine.namespace,
     incarnation: engine.incarnation,
     enqueueTimeoutMs,
+    durability: durabilityOf(engine.options),
     onTaken(queue, records, { existing }) {
       // Our own observer does not care for single events, and as a rule nobody else listens.
       if (engine.middleware.length === 1) return;
@@ -50,7 +52,7 @@ export function createDispatching(engine: Engine, enqueueTimeoutMs: () => number
     ask,
     namespace: () => engine.namespace,
     queues: engine.queues,
-    watch: createEndingWatch(ask, follower),
+    watch: createEndingWatch(ask, follower, lanes.nowMs),
     lane: lanes.lane,
     answerWithinMs: enqueueTimeoutMs,
     defaults: engine.options.defaults ?? {},

@@ -3,25 +3,32 @@ import { refusal } from "../../streams/connect.ts";
 import type { Enqueued, EnqueueRecord } from "../../streams/enqueue.ts";
 import { createRunIds, type RunIds } from "../../streams/ids.ts";
 import { createRedisClock, type Lane, openLane, type RedisClock, registerQueue } from "../../streams/lane.ts";
+import type { Durability } from "../define/broker.ts";
+import { invalidOption } from "../errors.ts";
 import { askBy, Unanswered } from "./ask.ts";
 import { createOutbox, type Outbox } from "./coalesce.ts";
 import type { Connection } from "./connection.ts";
+import { createConfirm, whyNot } from "./durability.ts";
 
 /** A queue's lane as dispatches use it. */
 export interface DispatchLane {
   readonly lane: Lane;
   readonly runIds: RunIds;
   readonly outbox: Outbox;
+  /** Waits until Redis vouches for what it has just taken, if that is asked for. Throws Unconfirmed at the deadline (on `performance.now()`). */
+  readonly confirm: ((deadline: number) => Promise<void>) | undefined;
 }
 
 /** The lanes of one broker, all on its one connection and by one clock. */
 export interface Lanes {
   /** The lane, if it is open and Redis' clock is known. */
   get(queue: string): DispatchLane | undefined;
-  /** Opens a lane, and sees what time it is in Redis. Throws Unanswered when Redis is silent until the deadline (on `performance.now()`). */
+  /** Opens a lane, and sees what time it is in Redis. Throws Unanswered when Redis is silent until the deadline (on `performance.now()`), InvalidOption when it cannot vouch for dispatches as it should. */
   open(queue: string, deadline: number): Promise<DispatchLane>;
   /** Why there is no connection, as far as that is known. */
   trouble(): Error | undefined;
+  /** Redis' clock, in ms, as far as it is known. */
+  nowMs(): number;
   /** The lane alone; sends nothing. */
   lane(queue: string): Promise<Lane>;
 }
@@ -32,6 +39,7 @@ export interface LanesParts {
   readonly namespace: () => string;
   readonly incarnation: string;
   readonly enqueueTimeoutMs: () => number;
+  readonly durability: Durability;
   /** Hears of what Redis has taken. */
   readonly onTaken: (queue: string, records: readonly EnqueueRecord[], call: Enqueued) => void;
 }
@@ -42,6 +50,7 @@ export function createLanes(parts: LanesParts): Lanes {
   const clock = createRedisClock();
   const lanes = new Map<string, DispatchLane>();
   let isClockSet = false;
+  let isVouching = parts.durability === "async";
   let asking: Promise<void> | undefined;
 
   /** Asks for the time, together with all who want to know it now. Comes back without it when only their time was up. */
@@ -55,6 +64,11 @@ export function createLanes(parts: LanesParts): Lanes {
       const mayTryAgain = error instanceof Unanswered && refusal(error.cause) === "away";
       if (!mayTryAgain || performance.now() >= deadline) throw error;
     }
+  };
+  const checkVouching = async (level: Exclude<Durability, "async">, deadline: number) => {
+    const problem = await askBy(connection, deadline, (redis) => whyNot(redis, level));
+    if (problem !== undefined) throw invalidOption("durability", `"${level}" cannot be had: ${problem}`);
+    isVouching = true;
   };
   const make = async (queue: string): Promise<DispatchLane> => {
     const redis = await connection.client();
@@ -71,17 +85,21 @@ export function createLanes(parts: LanesParts): Lanes {
       },
       onTaken: (records, call) => parts.onTaken(queue, records, call),
     });
-    const made = { lane, runIds: createRunIds(queue), outbox };
+    const { durability: level } = parts;
+    const confirm = level === "async" ? undefined : createConfirm({ lane, level, connection });
+    const made = { lane, runIds: createRunIds(queue), outbox, confirm };
     lanes.set(queue, made);
     return made;
   };
 
   return {
-    get: (queue) => (isClockSet ? lanes.get(queue) : undefined),
+    get: (queue) => (isClockSet && isVouching ? lanes.get(queue) : undefined),
     trouble: connection.trouble,
+    nowMs: clock.now,
     lane: async (queue) => (await make(queue)).lane,
     async open(queue, deadline) {
       while (!isClockSet) await learnTime(deadline);
+      if (parts.durability !== "async" && !isVouching) await checkVouching(parts.durability, deadline);
       return make(queue);
     },
   };

@@ -5,11 +5,12 @@ import type { DispatchOptions } from "../define/dispatch.ts";
 import { encodeInput } from "../define/payload.ts";
 import { checkedKey, type ResolvedDispatch, resolveDispatch } from "../define/resolve-dispatch.ts";
 import type { TaskRecord } from "../define/task.ts";
-import { enqueueFailed } from "../errors.ts";
+import { enqueueFailed, enqueueUnconfirmed } from "../errors.ts";
 import type { Carrier, Middleware, Notice } from "../middleware.ts";
 import { aroundSend, sendHooks } from "./around-send.ts";
 import { Unanswered } from "./ask.ts";
 import type { Landing } from "./coalesce.ts";
+import { Unconfirmed } from "./durability.ts";
 import type { DispatchLane, Lanes } from "./lanes.ts";
 import { toRecord } from "./record.ts";
 
@@ -99,11 +100,16 @@ async function dispatchAll({ parts, task, said, all }: Job, { lane, runs, carrie
   try {
     if (records.length === 1) {
       const [record] = records as [(typeof records)[0]];
-      return [toSent(await lane.outbox.add(record, performance.now() + timeoutMs), record.run, queue)];
+      const deadline = performance.now() + timeoutMs;
+      sent.push(toSent(await lane.outbox.add(record, deadline), record.run, queue));
+      await lane.confirm?.(deadline);
+      return sent;
     }
     for (const calls of cutIntoCalls(records)) {
-      const call = await lane.outbox.addAll(calls, performance.now() + timeoutMs);
+      const deadline = performance.now() + timeoutMs;
+      const call = await lane.outbox.addAll(calls, deadline);
       for (const [index, { run }] of calls.entries()) sent.push(toSent({ call, index }, run, queue));
+      await lane.confirm?.(deadline);
     }
     return sent;
   } catch (error) {
@@ -131,6 +137,8 @@ export interface Failed {
 
 /** The error that a caller sees. What is no matter of Redis, such as a missing variable, stays as it is. */
 export function failure({ lanes, enqueueTimeoutMs }: SendParts, task: TaskRecord, { error, sent }: Failed): unknown {
+  if (error instanceof Unconfirmed)
+    return enqueueUnconfirmed(task.name, { sent, ...whyUnconfirmed(error, enqueueTimeoutMs()) });
   const isOfRedis = error instanceof CallFailed || error instanceof EnqueueRefused || error instanceof Unanswered;
   if (!isOfRedis) return error;
   const last = error instanceof EnqueueRefused ? error : error.cause;
@@ -139,4 +147,9 @@ export function failure({ lanes, enqueueTimeoutMs }: SendParts, task: TaskRecord
   const reason = (REASONS[refusal(cause)] ?? ((text) => `Redis refused it (${text})`))(said, enqueueTimeoutMs());
   const ambiguous = error instanceof CallFailed ? error.wasSent : error.message.endsWith("stale");
   return enqueueFailed(task.name, { ambiguous, sent, reason, cause: error });
+}
+
+function whyUnconfirmed(error: Unconfirmed, timeoutMs: number): { readonly reason: string; readonly cause: unknown } {
+  const said = error.cause instanceof Error ? error.cause.message : String(error.cause);
+  return { reason: `${said} after ${timeoutMs} ms at most`, cause: error };
 }

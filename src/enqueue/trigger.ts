@@ -25,10 +25,11 @@ export async function trigger(parts: SendParts, task: TaskRecord): Promise<Sent>
   if (task.cron === undefined) {
     throw invalidOption("trigger", `task "${task.name}" is on no schedule: dispatch it with kiq`);
   }
-  const { lane, outbox } = await openFor(parts, task);
+  const { lane, outbox, confirm } = await openFor(parts, task);
   const deadline = performance.now() + parts.enqueueTimeoutMs();
   const dispatch = async (slot: ManualSlot, carrier: Carrier) => {
     const landing = await outbox.add(manualRecord(task, slot, carrier), deadline);
+    await confirm?.(deadline);
     return toSent(landing, slot.run, lane.queue);
   };
   try {
