@@ -1,9 +1,9 @@
-import type { LedgerEvent } from "../../streams/events.ts";
-import { compareIds, type LedgerEntry } from "../../streams/ledger.ts";
+import { isEnding, type LedgerEvent } from "../../streams/events.ts";
+import { compareIds, type LedgerEntry, splitId } from "../../streams/ledger.ts";
 import type { Ask } from "./ask.ts";
 import type { Follower, Waiter } from "./follow.ts";
-import { readTail, startOf } from "./tail.ts";
-import type { Whereabouts } from "./trace.ts";
+import { eventsOf, readTail, runOf, startOf } from "./tail.ts";
+import { isLive, type Whereabouts } from "./trace.ts";
 
 /** What came of waiting: the ending, or none in time, or nothing at all is known of the run. */
 export type Awaited = { readonly event: LedgerEvent } | "none" | "untraced";
@@ -14,9 +14,14 @@ export interface EndingWatch {
   ending(one: Whereabouts, deadline: number): Promise<Awaited>;
 }
 
+/** How long ago a run was dispatched of which it is cheaper to read what came since than to look for its entry, in ms. */
+const RECENT_MS = 2_000;
+
 /** Follows first and looks back then, so that no ending falls between the two. Those who begin to wait in one tick look back together. */
-export function createEndingWatch(ask: Ask, follower: Follower): EndingWatch {
+export function createEndingWatch(ask: Ask, follower: Follower, nowMs: () => number): EndingWatch {
   const lookBack = createLookBack(ask, follower);
+  const isRecent = ({ ledgerId }: Whereabouts) =>
+    ledgerId !== undefined && ledgerId !== "-" && nowMs() - splitId(ledgerId)[0] < RECENT_MS;
   return {
     ending(one, deadline) {
       const { promise, resolve, reject } = Promise.withResolvers<Awaited>();
@@ -24,6 +29,7 @@ export function createEndingWatch(ask: Ask, follower: Follower): EndingWatch {
       const timer = setTimeout(resolve, Math.max(0, deadline - performance.now()), "none");
       const watch = async () => {
         await follower.join(one.queue, one.keys, waiter);
+        if (!isRecent(one) && (await isLive(ask, one))) return; // its ending is yet to come
         if (!(await lookBack(one))) resolve("untraced");
       };
       const watching = watch().catch(reject);
@@ -52,12 +58,8 @@ function createLookBack(ask: Ask, follower: Follower): LookBack {
   const look = async (queue: string) => {
     const all = waiting.get(queue) ?? [];
     waiting.delete(queue);
-    const { keys } = (all[0] as Looking).one;
     try {
-      for await (const page of readTail(ask, keys, earliest(all.map(({ one }) => one.ledgerId ?? startOf(one.run))))) {
-        note(all, page);
-        follower.tell(queue, page);
-      }
+      await readBack(ask, all, (page) => follower.tell(queue, page));
       for (const { resolve, isSeen } of all) resolve(isSeen);
     } catch (error) {
       for (const { reject } of all) reject(error);
@@ -74,9 +76,23 @@ function createLookBack(ask: Ask, follower: Follower): LookBack {
     });
 }
 
-function note(all: readonly Looking[], page: readonly LedgerEntry[]): void {
-  for (const looking of all) {
-    looking.isSeen ||= page.some(({ events }) => events.includes(looking.one.run));
+/** Reads the tail from where the first of the runs began, until all of them have ended or there is no more. */
+async function readBack(
+  ask: Ask,
+  all: readonly Looking[],
+  onPage: (page: readonly LedgerEntry[]) => void,
+): Promise<void> {
+  const [{ one: first }] = all as [Looking];
+  const open = Map.groupBy(all, ({ one }) => one.run);
+  const from = earliest(all.map(({ one }) => one.ledgerId ?? startOf(one.run)));
+  for await (const page of readTail(ask, first.keys, from)) {
+    onPage(page);
+    for (const event of eventsOf(open, page, { queue: first.queue, incarnation: "" })) {
+      const run = runOf(event) as string;
+      for (const looking of open.get(run) ?? []) looking.isSeen = true;
+      if (isEnding(event.type)) open.delete(run);
+    }
+    if (open.size === 0) return;
   }
 }
 

@@ -3,10 +3,10 @@ import { ready, refusal } from "../../streams/connect.ts";
 import { isEnding, type LedgerEvent } from "../../streams/events.ts";
 import type { LaneKeys } from "../../streams/keys.ts";
 import { pause } from "../../streams/lane.ts";
-import { decodeEntry, isLedgerEvent, type LedgerEntry, toLedgerEntry } from "../../streams/ledger.ts";
+import { type LedgerEntry, toLedgerEntry } from "../../streams/ledger.ts";
 import type { Notice } from "../middleware.ts";
 import type { Connection } from "./connection.ts";
-import { nextCount, runOf } from "./tail.ts";
+import { eventsOf, nextCount, runOf, sizeOf } from "./tail.ts";
 
 /** How long one read waits for news, in ms. Also how long a queue that is new to the reader may wait for its turn. */
 const BLOCK_MS = 1_000;
@@ -115,7 +115,7 @@ export function createFollower({ connection, lastId, unblock, announce }: Follow
       const [queue, followed] = places[names.indexOf(name)] as (typeof places)[0];
       const page = raw.map((one) => toLedgerEntry(one as [string, string[]]));
       followed.position = page.at(-1)?.id ?? followed.position;
-      count = nextCount(page);
+      count = nextCount(page.length, sizeOf(page));
       tell(queue, page);
     }
   };
@@ -123,14 +123,9 @@ export function createFollower({ connection, lastId, unblock, announce }: Follow
   const tell = (queue: string, page: readonly LedgerEntry[]) => {
     const waiters = queues.get(queue)?.waiters;
     if (waiters === undefined) return;
-    for (const entry of page) {
-      if (waiters.size === 0) return;
-      // Few wait: it is cheaper to look for them than to decode what is not about them.
-      if (waiters.size <= 8 && ![...waiters.keys()].some((run) => entry.events.includes(run))) continue;
-      for (const event of decodeEntry(entry, { queue, incarnation: "" })) {
-        if (!isEnding(event.type) || !isLedgerEvent(event)) continue;
-        for (const waiter of waiters.get(runOf(event) ?? "") ?? []) waiter.onEnding(event);
-      }
+    for (const event of eventsOf(waiters, page, { queue, incarnation: "" })) {
+      if (!isEnding(event.type)) continue;
+      for (const waiter of waiters.get(runOf(event) ?? "") ?? []) waiter.onEnding(event);
     }
   };
 

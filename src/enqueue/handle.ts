@@ -109,7 +109,7 @@ async function eventsOfRun(parts: HandleParts, { run, find }: Held): Promise<rea
   const where = await find();
   if (where === undefined) throw runUnknown(run);
   const incarnation = await parts.ask((redis) => laneIncarnation(redis, where.keys));
-  return historyOf(parts.ask, where, incarnation);
+  return historyOf(parts.ask, where, { incarnation });
 }
 
 async function waitForResult(
@@ -123,8 +123,13 @@ async function waitForResult(
   const deadline = performance.now() + waitMs;
   const where = await held.find();
   if (where === undefined) throw runUnknown(held.run);
+  if (where.ledgerId === undefined) {
+    const json = await resultJson(parts, where);
+    if (json !== null) return (await decodeResult(held.task, json)).value;
+  }
   let awaited = await parts.watch.ending(where, deadline);
   if (awaited === "untraced") {
+    // Older than the ledger's tail, or not known at all; and it may have ended since it was looked for.
     const json = await resultJson(parts, where);
     if (json !== null) return (await decodeResult(held.task, json)).value;
     const { status } = await traceRun(parts.ask, where);

@@ -2,6 +2,7 @@ import type { Redis } from "ioredis";
 import { type Entry, toEntry } from "../../streams/entry.ts";
 import { runIdTime } from "../../streams/ids.ts";
 import { GROUP, type LaneKeys } from "../../streams/keys.ts";
+import { CLOCK_MARGIN_MS, nextCount } from "./tail.ts";
 
 /** Where the entry of a run that has not ended lies. */
 export interface LiveEntry {
@@ -35,18 +36,16 @@ export async function findByHint(
 /** Looks for the entry in both streams: in `tasks` around the time of the run's id, in `again` everywhere. Gives up after some thousands. */
 export async function findBySearch(redis: Redis, keys: LaneKeys, run: string): Promise<LiveEntry | undefined> {
   const time = runIdTime(run);
-  const places = [
-    { stream: keys.again, from: "-", until: "+" },
+  const around =
     time === undefined
-      ? { stream: keys.tasks, from: "-", until: "+" }
-      : { stream: keys.tasks, from: String(Math.max(0, time - 250)), until: String(time + WRITTEN_WITHIN_MS) },
-  ];
-  for (const { stream, from, until } of places) {
-    const id = await searchStream(redis, stream, { from, until, run });
-    if (id === undefined) continue;
-    return { state: await stateAt(redis, stream, id), taskEntryId: stream === keys.tasks ? id : undefined };
-  }
-  return undefined;
+      ? { from: "-", until: "+" }
+      : { from: String(Math.max(0, time - CLOCK_MARGIN_MS)), until: String(time + WRITTEN_WITHIN_MS) };
+  const inTasks = await searchStream(redis, keys.tasks, { ...around, run });
+  if (inTasks !== undefined) return { state: await stateAt(redis, keys.tasks, inTasks), taskEntryId: inTasks };
+  const inAgain = await searchStream(redis, keys.again, { from: "-", until: "+", run });
+  return inAgain === undefined
+    ? undefined
+    : { state: await stateAt(redis, keys.again, inAgain), taskEntryId: undefined };
 }
 
 async function searchStream(
@@ -54,14 +53,19 @@ async function searchStream(
   stream: string,
   { from, until, run }: { readonly from: string; readonly until: string; readonly run: string },
 ): Promise<string | undefined> {
-  let next = from;
+  let [next, count] = [from, 100];
   for (let lookedAt = 0; lookedAt < MOST_LOOKED_AT; ) {
-    const page = await redis.xrange(stream, next, until, "COUNT", 500);
-    const found = page.find(([, fields]) => toEntry(fields).run === run);
-    if (found !== undefined) return found[0];
-    if (page.length < 500) return undefined;
+    const page = await redis.xrange(stream, next, until, "COUNT", count);
+    const entries = page.map(([, fields]) => toEntry(fields));
+    const found = entries.findIndex((entry) => entry.run === run);
+    if (found >= 0) return page[found]?.[0];
+    if (page.length < count) return undefined;
     lookedAt += page.length;
     next = `(${page.at(-1)?.[0]}`;
+    count = nextCount(
+      page.length,
+      entries.reduce((sum, { body, meta }) => sum + body.length + meta.length, 0),
+    );
   }
   return undefined;
 }

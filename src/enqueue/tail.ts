@@ -5,10 +5,12 @@ import { decodeEntry, isLedgerEvent, type LedgerEntry, type Place, readEntries }
 import type { Ask } from "./ask.ts";
 
 /** Ids are made by Redis' clock as it is known here: a run's first event may seem to be a little older than its id. */
-const CLOCK_MARGIN_MS = 250;
+export const CLOCK_MARGIN_MS = 250;
 /** How much is read at once, about. */
 const PAGE_BYTES = 1_048_576;
 const MOST_ENTRIES = 1_000;
+/** Runs of which it is cheaper to look for their ids in the text than to decode it. */
+const FEW = 8;
 
 /** Where to begin to look for what the ledger's tail has of a run. Ids of cron runs tell no time: at its beginning. */
 export function startOf(run: string): string {
@@ -24,22 +26,36 @@ export async function* readTail(ask: Ask, keys: LaneKeys, from: string): AsyncGe
     if (page.length > 0) yield page;
     if (page.length < count) return;
     next = `(${(page.at(-1) as LedgerEntry).id}`;
-    count = nextCount(page);
+    count = nextCount(page.length, sizeOf(page));
   }
 }
 
 /** As many entries as the next page may have, by the size of those in this one. */
-export function nextCount(page: readonly LedgerEntry[]): number {
-  const bytes = page.reduce((sum, { events }) => sum + events.length, 0);
-  return Math.min(MOST_ENTRIES, Math.max(4, Math.floor((PAGE_BYTES * page.length) / (bytes + 1))));
+export function nextCount(entryCount: number, bytes: number): number {
+  return Math.min(MOST_ENTRIES, Math.max(4, Math.floor((PAGE_BYTES * entryCount) / (bytes + 1))));
 }
 
-/** The events of one run in a page. What does not even hold its id is not decoded. */
-export function eventsOf(run: string, page: readonly LedgerEntry[], place: Place): LedgerEvent[] {
-  return page
-    .filter((entry) => entry.events.includes(run))
-    .flatMap((entry) => decodeEntry(entry, place))
-    .filter((event): event is LedgerEvent => runOf(event) === run && isLedgerEvent(event));
+/** The bytes of a page, about. */
+export function sizeOf(page: readonly LedgerEntry[]): number {
+  return page.reduce((sum, { events }) => sum + events.length, 0);
+}
+
+/** Runs by their ids. */
+export interface Wanted {
+  readonly size: number;
+  has(run: string): boolean;
+  keys(): Iterable<string>;
+}
+
+/** The events of some runs in a page, in order. What does not even hold their ids is not decoded. */
+export function* eventsOf(wanted: Wanted, page: readonly LedgerEntry[], place: Place): Generator<LedgerEvent> {
+  for (const entry of page) {
+    if (wanted.size === 0) return;
+    if (wanted.size <= FEW && ![...wanted.keys()].some((run) => entry.events.includes(run))) continue;
+    for (const event of decodeEntry(entry, place)) {
+      if (wanted.has(runOf(event) ?? "") && isLedgerEvent(event)) yield event;
+    }
+  }
 }
 
 /** The run that an event is about. */

@@ -1,12 +1,12 @@
 import type { Redis } from "ioredis";
-import type { LedgerEvent } from "../../streams/events.ts";
+import { isEnding, type LedgerEvent } from "../../streams/events.ts";
 import { runIdTime } from "../../streams/ids.ts";
 import type { LaneKeys } from "../../streams/keys.ts";
 import { splitId } from "../../streams/ledger.ts";
 import { stateAfter } from "../../streams/run.ts";
 import type { RunStatus } from "../run.ts";
 import type { Ask } from "./ask.ts";
-import { findByHint, findBySearch } from "./live-entry.ts";
+import { findByHint, findBySearch, type LiveEntry } from "./live-entry.ts";
 import { eventsOf, readTail, startOf } from "./tail.ts";
 
 /** A run, and what is known of where it lies. */
@@ -35,24 +35,54 @@ export async function traceRun(ask: Ask, one: Whereabouts): Promise<Trace> {
   const [entry, resultCount] = await ask((redis) =>
     Promise.all([findByHint(redis, keys, one), redis.exists(keys.result(run))]),
   );
-  if (entry !== undefined) return { status: entry.state, taskEntryId: entry.taskEntryId };
+  if (entry !== undefined) return traceOf(entry);
   if (resultCount > 0) return { status: "succeeded" };
-  const state = stateAfter(await historyOf(ask, one));
+  // The ledger's tail may be long, and tells of a run that still waits only at its end: the streams are asked first.
+  const found = one.entryId === undefined ? await search(ask, one) : undefined;
+  if (found !== undefined) return traceOf(found);
+  const state = stateAfter(await historyOf(ask, one, { isEnough: isEnded }));
   if (state !== "none" && state !== "waiting") return { status: state };
-  // Waiting, and not where it was dispatched to; or so old that the tail does not reach back to it.
-  const found = await ask((redis) => findBySearch(redis, keys, run));
-  if (found !== undefined) return { status: found.state, taskEntryId: found.taskEntryId };
+  const moved = await search(ask, one);
+  if (moved !== undefined) return traceOf(moved);
   return state === "waiting" ? { status: state } : { status: "unknown", isForgotten: await isForgotten(ask, one) };
 }
 
-/** All that the tail has of a run, oldest first. Positions are right when `incarnation` is the lane's. */
-export async function historyOf(ask: Ask, one: Whereabouts, incarnation = ""): Promise<LedgerEvent[]> {
+/** Whether a run has an entry, and so has not ended. False for one that could not be found quickly. */
+export async function isLive(ask: Ask, one: Whereabouts): Promise<boolean> {
+  const hinted = await ask((redis) => findByHint(redis, one.keys, one));
+  return hinted !== undefined || (one.entryId === undefined && (await search(ask, one)) !== undefined);
+}
+
+function search(ask: Ask, { keys, run }: Whereabouts): Promise<LiveEntry | undefined> {
+  return ask((redis) => findBySearch(redis, keys, run));
+}
+
+function traceOf({ state, taskEntryId }: LiveEntry): Trace {
+  return { status: state, taskEntryId };
+}
+
+/** How much of a history is read. */
+export interface HistoryOptions {
+  /** Of the lane, for positions to be right. */
+  readonly incarnation?: string;
+  /** Reads no further than until this is so. */
+  readonly isEnough?: (history: readonly LedgerEvent[]) => boolean;
+}
+
+/** What the tail has of a run, oldest first. */
+export async function historyOf(ask: Ask, one: Whereabouts, options: HistoryOptions = {}): Promise<LedgerEvent[]> {
   const { run, queue, keys, ledgerId } = one;
+  const { incarnation = "", isEnough } = options;
   const history: LedgerEvent[] = [];
   for await (const page of readTail(ask, keys, ledgerId ?? startOf(run))) {
-    history.push(...eventsOf(run, page, { queue, incarnation }));
+    history.push(...eventsOf(new Set([run]), page, { queue, incarnation }));
+    if (isEnough?.(history) === true) break;
   }
   return history;
+}
+
+function isEnded(history: readonly LedgerEvent[]): boolean {
+  return history.some(({ type }) => isEnding(type));
 }
 
 /** Whether the tail has been trimmed, and of what is older than the run. */
