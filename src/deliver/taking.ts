@@ -13,8 +13,8 @@ export interface Taking {
   compare(workLane: WorkLane): Promise<void>;
   /** Reads what there is room for, without waiting. */
   topUp(workLane: WorkLane): Promise<void>;
-  /** Takes over what lapsed and departed workers hold. */
-  reclaim(workLane: WorkLane, signal: AbortSignal): Promise<void>;
+  /** Takes over what lapsed and departed workers hold, as far as there is room. Gives how many it took. */
+  reclaim(workLane: WorkLane, signal: AbortSignal): Promise<number>;
   /** Looks through the lane for entries that nobody holds. */
   recover(workLane: WorkLane, signal: AbortSignal): Promise<void>;
 }
@@ -83,11 +83,12 @@ export function createTaking({ capacity, leaseMs, accept, lose, announce }: Taki
     reclaim: (workLane, signal) =>
       inTurn(workLane, async () => {
         const room = Math.min(capacity.roomForSuspects(), CALL_RECORDS);
-        if (room === 0 || workLane.isLeaseLost || workLane.isPaused) return;
+        if (room === 0 || workLane.isLeaseLost || workLane.isPaused) return 0;
         const claimant = { consumer: workLane.consumer, leaseMs, room };
         const { taken } = await reclaim(workLane.lane, claimant, { signal });
         accept(workLane, taken);
         tell("entries.reclaimed", workLane, taken.length);
+        return taken.length;
       }),
     recover: (workLane, signal) =>
       inTurn(workLane, async () => {
