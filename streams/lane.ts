@@ -245,6 +245,8 @@ export async function listQueues(redis: Redis, namespace: string): Promise<strin
 
 /** Which life of the lane this is. Made when the lane has none yet. */
 export async function laneIncarnation(redis: Redis, keys: LaneKeys): Promise<string> {
+  const known = await redis.hget(keys.meta, "incarnation");
+  if (known !== null) return known; // asked first: a full memory refuses the write, and the archive must go on, since it makes room
   await redis.hsetnx(keys.meta, "incarnation", randomBytes(6).toString("hex"));
   return (await redis.hget(keys.meta, "incarnation")) ?? "";
 }

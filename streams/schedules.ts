@@ -136,6 +136,8 @@ export async function cancel(
       },
       limits,
     );
+    if (reply[0] === "stale")
+      throw new Error("a cancel came after sixteen later calls of this process: its fate is unknown");
     return reply[0] as Cancelled;
   } finally {
     call.done();

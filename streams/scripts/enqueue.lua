@@ -11,7 +11,7 @@ local call, deadline = tonumber(ARGV[1]), tonumber(ARGV[2])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local slot = call % 16
+local slot = tostring(call % 16) -- numbers cost more to hand over than text
 local ring = redis.call('HMGET', calls, slot, 'kept')
 local seen, position, told = string.match(ring[1] or '0  ', '^(%d+) (%S*) ?(.*)$')
 if tonumber(seen) == call then return { 'repeated', now, '', told, position } end
@@ -21,7 +21,7 @@ if deadline > 0 and now > deadline then return { 'late', now } end
 local ids, exceptions = {}, {}
 local ledger, count = ARGV[5], tonumber(ARGV[4])
 local function append(i, key)
-  ids[#ids + 1] = redis.call('XADD', tasks, '*', 'v', 1, 'run', ARGV[i], 'task', ARGV[i + 1], 'attempt', 1, 'key', key,
+  ids[#ids + 1] = redis.call('XADD', tasks, '*', 'v', '1', 'run', ARGV[i], 'task', ARGV[i + 1], 'attempt', '1', 'key', key,
     'expires', ARGV[i + 2], 'meta', ARGV[i + 3], 'body', ARGV[i + 4])
 end
 if ARGV[6] == 'plain' then
@@ -41,7 +41,7 @@ else
         count = count + tonumber(ARGV[i + 8])
       end
       if due > now then
-        redis.call('ZADD', scheduled, due, run)
+        redis.call('ZADD', scheduled, ARGV[i + 5], run)
         redis.call('HSET', entries, run, cmsgpack.pack({ '1', run, ARGV[i + 1], '1', key, ARGV[i + 2], ARGV[i + 3], ARGV[i + 4] }))
         ids[#ids + 1] = '-'
       else

@@ -19,7 +19,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local waiting = redis.call('ZCARD', cancelled)
 
-local slot = call % 16
+local slot = tostring(call % 16) -- numbers cost more to hand over than text
 local ring = redis.call('HMGET', calls, slot, 'kept')
 local seen, position = string.match(ring[1] or '0 ', '^(%d+) (%S*)')
 if tonumber(seen) == call then return { 'repeated', now, waiting, position } end
@@ -29,7 +29,7 @@ local held = { {}, {} }
 for stream = 1, 2 do
   local from, last = ARGV[5 + 2 * stream], ARGV[6 + 2 * stream]
   while from ~= '' do
-    local page = redis.pcall('XPENDING', KEYS[stream], 'workers', from, last, 10000, consumer)
+    local page = redis.pcall('XPENDING', KEYS[stream], 'workers', from, last, '10000', consumer)
     if page.err and not string.find(page.err, 'NOGROUP') then return page end -- without a group nobody holds anything
     for _, row in ipairs(page) do held[stream][row[1]] = row[4] end
     from = #page == 10000 and '(' .. page[10000][1] or ''
@@ -64,7 +64,7 @@ if hasEffects or #ended[1] + #ended[2] == 0 then redis.call('XACK', KEYS[1], 'wo
 for _, at in ipairs(ops) do
   local op = ARGV[at]
   if op == 's' then
-    redis.call('HINCRBY', KEYS[7], ARGV[at + 1] .. ' ' .. ARGV[at + 2], 1)
+    redis.call('HINCRBY', KEYS[7], ARGV[at + 1] .. ' ' .. ARGV[at + 2], '1')
   elseif op == 'r' then
     redis.call('SET', KEYS[tonumber(ARGV[at + 1])], ARGV[at + 3], 'PX', ARGV[at + 2])
   elseif op == 'k' then

@@ -136,6 +136,14 @@ describe("a namespace", () => {
     assert.deepEqual(await listQueues(redis, testNamespace()), []);
   });
 
+  test("tells of a lane's life when memory is full: the archive makes room", async () => {
+    await using server = await privateRedis();
+    const lane = await freshLane(server.redis);
+    const life = await laneIncarnation(server.redis, lane.keys);
+    await server.fill();
+    assert.equal(await laneIncarnation(server.redis, lane.keys), life);
+  });
+
   test("has lanes of which each has one life, until Redis forgets it", async () => {
     const lane = await freshLane(redis);
     const first = await laneIncarnation(redis, lane.keys);
