@@ -16,6 +16,22 @@ export interface Zone {
   changeOn(utcDay: number): Change | undefined;
 }
 
+/** How far ahead a zone's clocks are at an instant, in ms. */
+export function offsetAt(zone: Zone, ms: number): number {
+  const day = Math.floor(ms / DAY_MS);
+  const change = zone.changeOn(day);
+  if (change === undefined) return zone.offsetOn(day);
+  return ms < change.at ? change.from : change.to;
+}
+
+/** An instant as a zone's clocks show it, with their distance from UTC: `2026-03-29T03:30:00+02:00`. */
+export function localTime(zone: Zone, ms: number): string {
+  const offset = offsetAt(zone, ms);
+  const minutes = Math.round(Math.abs(offset) / MINUTE_MS);
+  const distance = new Date(minutes * MINUTE_MS).toISOString().slice(11, 16);
+  return `${new Date(ms + offset).toISOString().slice(0, 19)}${offset < 0 ? "-" : "+"}${distance}`;
+}
+
 /** Days remembered: some years. */
 const MOST_KEPT = 2_000;
 
@@ -23,15 +39,15 @@ const MOST_KEPT = 2_000;
 export function openZone(timezone: string): Zone {
   if (timezone === "UTC") return { offsetOn: () => 0, changeOn: () => undefined };
   const format = new Intl.DateTimeFormat("en-US", { timeZone: timezone, timeZoneName: "longOffset" });
-  const offsetAt = (ms: number) => readOffset(format.format(ms));
-  const offsetOn = remembered((utcDay) => offsetAt(lastMinuteOf(utcDay)));
+  const ask = (ms: number) => readOffset(format.format(ms));
+  const offsetOn = remembered((utcDay) => ask(lastMinuteOf(utcDay)));
   const changeOn = remembered((utcDay): Change | undefined => {
     const [from, to] = [offsetOn(utcDay - 1), offsetOn(utcDay)];
     if (from === to) return undefined;
     let [before, at] = [lastMinuteOf(utcDay - 1), lastMinuteOf(utcDay)];
     while (at - before > MINUTE_MS) {
       const middle = before + Math.floor((at - before) / (2 * MINUTE_MS)) * MINUTE_MS;
-      if (offsetAt(middle) === from) before = middle;
+      if (ask(middle) === from) before = middle;
       else at = middle;
     }
     return { at, from, to };

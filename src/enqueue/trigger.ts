@@ -6,9 +6,9 @@ import { cronRunId } from "../../streams/ids.ts";
 import type { Lane } from "../../streams/lane.ts";
 import { DEFAULTS } from "../defaults.ts";
 import type { TaskRecord } from "../define/task.ts";
+import { localTime, openZone } from "../define/zone.ts";
 import { invalidOption } from "../errors.ts";
 import type { Carrier } from "../middleware.ts";
-import { localTime } from "../schedule/local-time.ts";
 import { aroundSend, sendHooks } from "./around-send.ts";
 import { failure, openFor, type SendParts, type Sent, toSent } from "./send.ts";
 
@@ -85,7 +85,7 @@ function manualRecord(task: TaskRecord, { run, at, previous }: ManualSlot, carri
     body: "",
     expires: 0,
     dueAt: 0,
-    before: { type: "slot.fired", ...common, lateMs: 0, timezone, scheduledLocal: localTime(at, timezone) },
+    before: { type: "slot.fired", ...common, lateMs: 0, timezone, scheduledLocal: localTime(openZone(timezone), at) },
     event: { type: "run.enqueued", ...common, ...(isPlainVersion ? {} : { taskVersion: task.version }) },
   };
 }

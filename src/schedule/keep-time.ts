@@ -3,6 +3,9 @@ import { CALLS_IN_FLIGHT } from "../../streams/lane.ts";
 import { fireDue } from "./fire.ts";
 import type { Schedule, SchedulerDeps } from "./schedule.ts";
 
+/** Schedules that are fired at a time: while some wait for their locks, others have theirs. */
+const AT_A_TIME = 4 * CALLS_IN_FLIGHT;
+
 /** The longest sleep, in ms: a machine that was suspended notices soon after. */
 const LONGEST_SLEEP_MS = 5_000;
 
@@ -17,7 +20,7 @@ export async function keepTime(deps: TimeDeps, signal: AbortSignal): Promise<voi
   const firing = new Set<Promise<void>>();
   while (!signal.aborted) {
     const due = deps.isCurrent() ? dueNow(deps.schedules, deps.now()) : [];
-    for (const schedule of due.slice(0, CALLS_IN_FLIGHT - firing.size)) {
+    for (const schedule of due.slice(0, AT_A_TIME - firing.size)) {
       const work: Promise<void> = attend(deps, schedule).finally(() => {
         firing.delete(work);
         deps.alarm.ring();

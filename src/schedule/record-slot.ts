@@ -3,8 +3,8 @@ import type { EventDraft } from "../../streams/events.ts";
 import { cronRunId } from "../../streams/ids.ts";
 import type { Firing } from "../../streams/schedules.ts";
 import { DEFAULTS } from "../defaults.ts";
+import { localTime } from "../define/zone.ts";
 import type { Carrier } from "../middleware.ts";
-import { localTime } from "./local-time.ts";
 import type { DueSlot, MissedSlots } from "./misfire.ts";
 import type { Known, Schedule } from "./schedule.ts";
 
@@ -81,7 +81,7 @@ interface FiredRun {
 
 function firedEvents(
   { name, record }: Schedule,
-  { definition }: Known,
+  { definition, zone }: Known,
   { run, due, lateMs, expires, carrier }: FiredRun,
 ): [EventDraft<"slot.fired">, EventDraft<"run.enqueued">] {
   const { timezone, input } = definition.content;
@@ -100,7 +100,7 @@ function firedEvents(
       ...common,
       lateMs,
       timezone,
-      scheduledLocal: localTime(slot, timezone),
+      scheduledLocal: localTime(zone, slot),
     },
     {
       type: "run.enqueued",

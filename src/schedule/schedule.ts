@@ -3,6 +3,7 @@ import type { Locks } from "../../streams/locks.ts";
 import type { Standing } from "../../streams/schedules.ts";
 import { readPattern, slotsOf } from "../define/pattern.ts";
 import type { CronRecord, TaskRecord } from "../define/task.ts";
+import { openZone, type Zone } from "../define/zone.ts";
 import type { SendHook } from "../enqueue/around-send.ts";
 import type { Notice } from "../middleware.ts";
 import type { Alarm } from "./alarm.ts";
@@ -53,6 +54,8 @@ export interface Known {
   readonly text: string;
   readonly definition: Definition;
   readonly situation: Situation;
+  /** The clocks that its expression means. */
+  readonly zone: Zone;
 }
 
 /** True for what `cron()` declared. */
@@ -91,9 +94,8 @@ export function adopt(
     schedule.dueAt = undefined;
     return;
   }
-  const situation =
-    known?.text === text ? { ...known.situation, standing } : situationOf(definition, schedule, standing);
-  schedule.known = { text, definition, situation };
+  const before = known?.text === text ? known : newKnown(text, definition, schedule);
+  schedule.known = { ...before, situation: { ...before.situation, standing } };
   schedule.dueAt = whenDue(planAt(schedule, nowMs), nowMs);
 }
 
@@ -117,9 +119,13 @@ export function moveOn(schedule: Schedule, standing: Standing): void {
   schedule.changeCount += 1;
 }
 
-function situationOf({ content, changedAt }: Definition, { name }: Schedule, standing: Standing): Situation {
+function newKnown(text: string, definition: Definition, { name }: Schedule): Known {
+  const { content, changedAt } = definition;
   const slots = slotsOf(content);
-  return { rules: content, standing, changedAt, slots, dueAt: dueAtOf(name, content.jitterMs, slots) };
+  const dueAt = dueAtOf(name, content.jitterMs, slots);
+  const standing = { last: undefined, fired: undefined, firedCount: 0 };
+  const situation = { rules: content, standing, changedAt, slots, dueAt };
+  return { text, definition, situation, zone: openZone(content.timezone) };
 }
 
 /** What a schedule has to do at an instant: nothing while it is paused, or not known. */

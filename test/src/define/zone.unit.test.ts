@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { openZone } from "../../../src/define/zone.ts";
+import { localTime, openZone } from "../../../src/define/zone.ts";
 
 const HOUR = 3_600_000;
 const dayOf = (date: string) => Date.parse(date) / 86_400_000;
@@ -28,4 +28,13 @@ test("a change of clocks belongs to the day of UTC that it is made on, its first
   const gaza = openZone("Asia/Gaza");
   assert.equal(gaza.changeOn(dayOf("2023-04-29"))?.at, Date.parse("2023-04-29T00:00Z"));
   assert.equal(gaza.changeOn(dayOf("2023-04-28")), undefined);
+});
+
+test("an instant is told as clocks show it, with their distance from UTC", () => {
+  const told = (zone: string, at: string) => localTime(openZone(zone), Date.parse(at));
+  assert.equal(told("UTC", "2026-03-29T01:30Z"), "2026-03-29T01:30:00+00:00");
+  assert.equal(told("Europe/Berlin", "2026-03-29T00:59Z"), "2026-03-29T01:59:00+01:00");
+  assert.equal(told("Europe/Berlin", "2026-03-29T01:00Z"), "2026-03-29T03:00:00+02:00");
+  assert.equal(told("America/St_Johns", "2026-03-29T01:30Z"), "2026-03-28T23:00:00-02:30");
+  assert.equal(told("Asia/Kathmandu", "2026-03-29T01:30Z"), "2026-03-29T07:15:00+05:45");
 });
