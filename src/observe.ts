@@ -1,3 +1,4 @@
+import { discreet } from "../streams/connect.ts";
 import type { LedgerEvent } from "../streams/events.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { LoggerLike } from "./define/broker.ts";
@@ -159,7 +160,7 @@ function wordedEvent(event: Partial<LedgerEvent>): Line | undefined {
 
 /** Under the name that pino knows how to write errors by. */
 function err(error: unknown): { readonly err?: unknown } {
-  return error === undefined ? {} : { err: error };
+  return error === undefined ? {} : { err: discreet(error) };
 }
 
 function nameOf(error: unknown): string {

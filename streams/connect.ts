@@ -39,7 +39,7 @@ export async function openRedis(
   const client = typeof source === "string" ? await fromUrl(source, purpose) : (source() as Redis);
   if (typeof source !== "string") adopt(client);
   client.setMaxListeners(0); // of calls that wait for the connection there may be many
-  client.on("error", onError);
+  client.on("error", (error: Error) => onError(discreet(error)));
   watchHandshake(client);
   return client;
 }
@@ -108,6 +108,22 @@ export async function ready(client: Redis, waitMs: number, signal?: AbortSignal)
     client.once("ready", onReady);
     signal?.addEventListener("abort", onAbort, { once: true });
   });
+}
+
+/** How many causes of an error are looked through. */
+const MOST_CAUSES = 8;
+
+/**
+ * Hides from whoever writes an error down what the driver hangs on it: the command with its arguments, among which are the
+ * password of a refused login and the inputs of runs. Gives back the same error.
+ */
+export function discreet<T>(error: T): T {
+  let one: unknown = error;
+  for (let depth = 0; one instanceof Error && depth < MOST_CAUSES; depth += 1) {
+    if (Object.hasOwn(one, "command")) Object.defineProperty(one, "command", { enumerable: false });
+    one = one.cause;
+  }
+  return error;
 }
 
 /** How Redis, or the way to it, said no. */
