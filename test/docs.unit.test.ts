@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { COMMANDS } from "../src/cli/commands.ts";
 import { LEGAL, type RunState } from "../streams/run.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -33,6 +34,12 @@ function drawStates(): string {
 test("the drawing of a run's life in ARCHITECTURE.md is that of streams/run.ts", () => {
   const drawn = /<!-- states -->\n([\s\S]*?)\n<!-- \/states -->/.exec(read("ARCHITECTURE.md"))?.[1];
   assert.equal(drawn, drawStates());
+});
+
+test("the table of commands in the README is the command line's own", () => {
+  const table = /<!-- commands -->\n([\s\S]*?)\n<!-- \/commands -->/.exec(read("README.md"))?.[1];
+  const rows = COMMANDS.map(({ name, summary }) => `| \`tasktrail ${name}\` | ${summary} |`);
+  assert.equal(table, ["| command | what it does |", "|---|---|", ...rows].join("\n"));
 });
 
 test("every sample in the documents is a file of the repository, or a region of one, word for word", () => {
