@@ -47,7 +47,9 @@ export async function setScene(telemetry: Readonly<Record<string, string>>): Pro
     async front() {
       const child = startFront({ ...env, OTEL_SERVICE_NAME: "shop-front" });
       fronts.push(child);
-      const [port] = (await once(child.stdout as NodeJS.ReadableStream, "data")) as [Buffer];
+      const died = once(child, "exit").then(([code]) => assert.fail(`the web application ended with ${code}`));
+      const [port] = (await Promise.race([once(child.stdout as NodeJS.ReadableStream, "data"), died])) as [Buffer];
+      died.catch(() => {}); // later it may
       return { url: `http://127.0.0.1:${Number(port)}`, stop: () => endOf(child) };
     },
     async [Symbol.asyncDispose]() {
