@@ -33,7 +33,7 @@ export async function runLoops({ engine, leaseMs, shift, onAnswer }: LoopParts, 
     return [
       consume({ workLane, reader, isOneOfMany, capacity, taking, accept, announce, onRead: onAnswer }, until),
       promote({ workLane, random, cancelWaiting, announce }, until),
-      reclaim({ workLane, taking, capacity, leaseMs, random, elapsed: clock.elapsed, announce }, until),
+      reclaim({ workLane, taking, leaseMs, random, elapsed: clock.elapsed, announce }, until),
       aborted(until).then(() => wakeReader(workLane, reader, connections.command)),
     ];
   });

@@ -1,6 +1,5 @@
 import { pause } from "../../streams/lane.ts";
 import type { Notice } from "../middleware.ts";
-import type { Capacity } from "./capacity.ts";
 import type { Taking } from "./taking.ts";
 import type { WorkLane } from "./work-lane.ts";
 
@@ -11,7 +10,6 @@ const AUDIT_MS = 60_000;
 export interface ReclaimParts {
   readonly workLane: WorkLane;
   readonly taking: Taking;
-  readonly capacity: Capacity;
   readonly leaseMs: number;
   readonly random: () => number;
   readonly elapsed: () => number;
@@ -24,7 +22,7 @@ export async function reclaim(parts: ReclaimParts, signal: AbortSignal): Promise
   let auditAt = elapsed() + AUDIT_MS * random();
   while (!signal.aborted) {
     try {
-      while (!signal.aborted && (await taking.reclaim(workLane, signal)) > 0) await parts.capacity.whenRoom(signal);
+      while (!signal.aborted && (await taking.reclaim(workLane, signal)) > 0);
       if (elapsed() >= auditAt) {
         auditAt = elapsed() + AUDIT_MS * (0.8 + 0.4 * random());
         await taking.recover(workLane, signal);

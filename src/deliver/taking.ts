@@ -82,12 +82,12 @@ export function createTaking({ capacity, leaseMs, accept, lose, announce }: Taki
       }),
     reclaim: (workLane, signal) =>
       inTurn(workLane, async () => {
-        const room = Math.min(capacity.roomForSuspects(), CALL_RECORDS);
+        const room = Math.min(capacity.roomForOthers(), CALL_RECORDS);
         if (room === 0 || workLane.isLeaseLost || workLane.isPaused) return 0;
         const claimant = { consumer: workLane.consumer, leaseMs, room };
         const { taken } = await reclaim(workLane.lane, claimant, { signal });
         accept(workLane, taken);
-        tell("entries.reclaimed", workLane, taken.length);
+        tell("entries.reclaimed", workLane, taken.filter((one) => one.isSuspect).length); // that others left is nothing to tell
         return taken.length;
       }),
     recover: (workLane, signal) =>

@@ -64,9 +64,9 @@ test("suspects that wait for each other keep no slot from others, and there are 
   const { capacity, take } = open(10);
   take(4, true);
   assert.equal(capacity.room(), 10);
-  assert.equal(capacity.roomForSuspects(), 6);
+  assert.equal(capacity.roomForOthers(), 6);
   take(6, true);
-  assert.equal(capacity.roomForSuspects(), 0);
+  assert.equal(capacity.roomForOthers(), 0);
 });
 
 test("who waits for room is woken by it, or by the abort", async () => {
