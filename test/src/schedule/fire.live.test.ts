@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { fireDue } from "../../../src/schedule/fire.ts";
 import { cronRunId } from "../../../streams/ids.ts";
 import { testNamespace } from "../../support/servers.ts";
 import { outcomeOf, type TestScheduler, testScheduler } from "./rig.ts";
@@ -211,4 +212,40 @@ test("the send hook of a middleware is around a slot that fires, and its trace c
   assert.deepEqual(sent, [{ task: "sync", queue: "default", runs: [entries[0]?.run], cron: slot }]);
   assert.equal(JSON.parse(entries[0]?.meta as string).traceparent, traceparent);
   assert.ok(events.slice(1).every((event) => event.traceparent === traceparent));
+});
+
+test("a failover to a server that has lost the last slot fires it again, as the same run, and goes on", async () => {
+  const crons = [{ expression: "* * * * *", misfire: "fire_all" as const }];
+  await using one = await testScheduler({ namespace: testNamespace(), crons, startMs: start });
+  await one.refresh();
+  const { lane } = one.schedule();
+  const { redis, keys } = lane;
+  const kept = [keys.cron, keys.tasks, keys.events];
+  await one.fireAt(start + MINUTE);
+  const replica = await Promise.all(kept.map((key) => redis.dumpBuffer(key)));
+  await one.fireAt(start + 2 * MINUTE);
+  const lost = (await outcomeOf(lane)).entries[1]?.run;
+  for (const [index, key] of kept.entries()) await redis.restore(key, 0, replica[index] as Buffer, "REPLACE");
+  await one.fireAt(start + 3 * MINUTE);
+  const { fired, entries } = await outcomeOf(lane);
+  assert.deepEqual(fired, [start + MINUTE, start + 2 * MINUTE, start + 3 * MINUTE]);
+  assert.equal(entries[1]?.run, lost);
+});
+
+test("a scheduler whose clock is five minutes fast fires nothing early, and learns the time", async () => {
+  const now = Date.now();
+  const crons = [{ expression: "* * * * *" }];
+  await using one = await testScheduler({ namespace: testNamespace(), crons, startMs: now - 2 * MINUTE });
+  await one.refresh();
+  await one.fireAt(now - MINUTE);
+  const schedule = one.schedule();
+  const fast = now + 5 * MINUTE;
+  one.clock.set(fast);
+  await fireDue(one.deps, schedule, fast);
+  const { fired } = await outcomeOf(schedule.lane);
+  assert.ok(
+    fired.every((slot) => slot <= Date.now()),
+    "fired before its time",
+  );
+  assert.ok((schedule.dueAt as number) <= fast + 10, "it looks again at once");
 });
