@@ -142,13 +142,14 @@ type Ending = LedgerEvent<(typeof ENDINGS)[number]>;
 
 function ended(row: TaskRun, event: Ending): TaskRun {
   const { reason, error, ...attempt } = event as Attempted & { reason?: string; error?: RecordedError };
+  const status = event.type.slice(4) as TaskRunStatus;
   return {
     ...row,
     ...attempted(row, attempt),
     ...failed(error),
-    status: event.type.slice(4) as TaskRunStatus,
+    status,
     endedAt: event.at,
-    reason: reason ?? null,
+    reason: event.type === "run.succeeded" ? null : (reason ?? status), // the index of what went otherwise goes by it
   };
 }
 

@@ -120,6 +120,8 @@ export interface TaskRunFilter {
   readonly limit?: number | undefined;
 }
 
+const HAVE_REASON: ReadonlySet<TaskRunStatus> = new Set(["died", "cancelled", "skipped", "lost"]);
+
 /** The runs of a namespace, latest first. */
 export function listRuns(session: Session, namespace: string, filter: TaskRunFilter = {}): Promise<TaskRun[]> {
   const conditions = ["namespace = $1"];
@@ -132,6 +134,7 @@ export function listRuns(session: Session, namespace: string, filter: TaskRunFil
   narrow("task_name =", filter.task);
   narrow("queue =", filter.queue);
   narrow("status =", filter.status);
+  if (filter.status !== undefined && HAVE_REASON.has(filter.status)) conditions.push("reason is not null"); // for the index's sake
   narrow("enqueued_at < 'epoch'::timestamptz + interval '1 ms' *", filter.before);
   values.push(filter.limit ?? 50);
   return rowsOf(

@@ -90,7 +90,8 @@ test("each ending is told apart, with its reason", () => {
     ["died", "attempts", "E_RANGE"],
   );
   assert.deepEqual([ended("run.cancelled")?.status, ended("run.cancelled")?.reason], ["cancelled", "asked for"]);
-  assert.equal(ended("run.lost")?.status, "lost");
+  assert.deepEqual([ended("run.lost")?.status, ended("run.lost")?.reason], ["lost", "lost"]);
+  assert.equal(ended(["run.cancelled", { reason: undefined }])?.reason, "cancelled");
   const skipped = rowAfter(aHistory(RUN, "run.enqueued", "run.skipped"));
   assert.deepEqual([skipped?.status, skipped?.reason, skipped?.attempts], ["skipped", "held", 0]);
 });

@@ -9,7 +9,7 @@ import { readMigrations, splitStatements } from "../../sql/migrate.ts";
 const CHECKSUMS: Readonly<Record<string, string>> = {
   "0001-ledger-archive": "37a1f613379bbfcaa40b07be09bde022d4550c65b0bcbf48f4ad3512bf6f7aae",
   "0002-projections": "ffb16185766ec886b5b55b0cc23e3642eb371c84d821b02ba84a68c74ca90fdb",
-  "0003-task-runs": "c52503e91c23dc4e27906efc0807917be9ff3bff4530fd1d45811d52364274fd",
+  "0003-task-runs": "067466bc369a560247d6848e42233b2d5f36b6c353dce61c2bee1768f33ea16a",
   "0004-cron-job-runs": "69cdcff4f100417f7c46572be72a2fd27ad8b3229238d8b91fae8858626e13da",
 };
 

@@ -62,7 +62,7 @@ test("runs are listed latest first, narrowed, and page by page", async (t) => {
   const rows = [
     aRun(1),
     aRun(2, { taskName: "b" }),
-    aRun(3, { status: "died" }),
+    aRun(3, { status: "died", reason: "attempts" }),
     aRun(4, { queue: "mail" }),
     aRun(5, { enqueuedAt: null }),
   ];
