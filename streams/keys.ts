@@ -6,7 +6,7 @@
 export interface LaneKeys {
   /** The hash tag with its braces; also the lane's name in positions and logs. */
   readonly tag: string;
-  /** hash, for ever: `format`, `incarnation`, `lanes`, `paused`, and the beat's `last` and `grace`. */
+  /** hash, for ever: `format`, `incarnation`, `lanes`, `paused`, the beat's `last` and `grace`, and the longest `lease` of the lane. */
   readonly meta: string;
   /** stream with group `workers`: entries waiting or running; an entry is deleted when it is settled. */
   readonly tasks: string;
@@ -31,7 +31,7 @@ export interface LaneKeys {
    * one that made a run, `count:<schedule>` how many did, `seen:<schedule>` when a scheduler last declared it.
    */
   readonly cron: string;
-  /** hash, 1 h after last use: the last 16 call numbers of one process, with their exceptions. */
+  /** hash, 1 to 2 h after last use: the last 16 calls of one writer by `number % 16`, each with its ledger id and exceptions, and until when it is `kept`. */
   calls(incarnation: string): string;
   /** string: idempotency key → run id; to the run's ending, and then to the key's own end. */
   key(task: string, key: string): string;
