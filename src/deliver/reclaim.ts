@@ -6,6 +6,9 @@ import type { WorkLane } from "./work-lane.ts";
 /** How often the lane is looked through for entries that nobody holds, in ms. */
 const AUDIT_MS = 60_000;
 
+/** Where something was taken over there may be more, once slots are free again. */
+const MORE_MS = 50;
+
 /** What the reclaim loop works with. */
 export interface ReclaimParts {
   readonly workLane: WorkLane;
@@ -22,7 +25,7 @@ export async function reclaim(parts: ReclaimParts, signal: AbortSignal): Promise
   let auditAt = elapsed() + AUDIT_MS * random();
   while (!signal.aborted) {
     try {
-      while (!signal.aborted && (await taking.reclaim(workLane, signal)) > 0);
+      while (!signal.aborted && (await taking.reclaim(workLane, signal)) > 0) await pause(MORE_MS, signal);
       if (elapsed() >= auditAt) {
         auditAt = elapsed() + AUDIT_MS * (0.8 + 0.4 * random());
         await taking.recover(workLane, signal);
