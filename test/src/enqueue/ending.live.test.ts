@@ -17,8 +17,12 @@ interface Said {
 }
 
 /** Runs the script until it ends by itself. */
-async function script(what: string, url: string, namespace = testNamespace()): Promise<Said> {
-  const args = ["--import", "tsx", join(root, "test/src/enqueue/script.ts"), what, namespace];
+async function script(
+  what: string,
+  url: string,
+  { namespace = testNamespace(), timeout = "5s" }: { namespace?: string; timeout?: string } = {},
+): Promise<Said> {
+  const args = ["--import", "tsx", join(root, "test/src/enqueue/script.ts"), what, namespace, timeout];
   const { code, output } = await run(process.execPath, args, {
     capture: true,
     env: { ...process.env, REDIS_URL: url },
@@ -48,13 +52,13 @@ async function freePort(): Promise<number> {
 test("a script that dispatches ends by itself", async () => {
   const said = await script("dispatch", await testRedis());
   assert.deepEqual([said.code, said.lines[0]], [0, { isNew: true }]);
-  assert.ok(aliveForMs(said) < 2_000, `it was alive for ${aliveForMs(said)} ms`);
+  assert.ok(aliveForMs(said) < 4_000, `it was alive for ${aliveForMs(said)} ms`);
 });
 
 test("a script that does not wait for its dispatch still gets it out before it ends", async () => {
   const namespace = testNamespace();
   const url = await testRedis();
-  const { code } = await script("forget", url, namespace);
+  const { code } = await script("forget", url, { namespace });
   const redis = new Redis(url);
   assert.deepEqual([code, await redis.xlen(laneKeys(namespace, "default").tasks)], [0, 1]);
   redis.disconnect();
@@ -64,16 +68,16 @@ test("a script that has asked for a result, and did not get one, ends by itself"
   const said = await script("result", await testRedis());
   assert.equal(said.code, 0);
   assert.equal(said.lines[0]?.code, "result_timeout");
-  assert.ok(aliveForMs(said) < 3_000, `it was alive for ${aliveForMs(said)} ms`);
+  assert.ok(aliveForMs(said) < 4_500, `it was alive for ${aliveForMs(said)} ms`);
 });
 
 test("a script whose Redis is gone is told so in time, and ends by itself", async () => {
-  const said = await script("dispatch", `redis://127.0.0.1:${await freePort()}`);
+  const said = await script("dispatch", `redis://127.0.0.1:${await freePort()}`, { timeout: "700ms" });
   assert.equal(said.code, 0);
   const { code, ambiguous, sent, message, afterMs } = said.lines[0] as Record<string, number>;
   assert.deepEqual({ code, ambiguous, sent }, { code: "enqueue_failed", ambiguous: false, sent: 0 });
   assert.match(String(message), /did not take it within 700 ms \(connect ECONNREFUSED/);
-  assert.ok((afterMs as number) >= 690 && (afterMs as number) < 1_500, `it was told after ${afterMs} ms`);
+  assert.ok((afterMs as number) >= 690 && (afterMs as number) < 2_500, `it was told after ${afterMs} ms`);
   assert.ok(
     aliveForMs(said) - (afterMs as number) < 300,
     `it lived on for ${aliveForMs(said) - (afterMs as number)} ms`,
@@ -84,7 +88,9 @@ test("a script whose Redis takes connections and says nothing is told so in time
   const sockets = new Set<Socket>();
   const mute = createServer((socket) => void sockets.add(socket)).listen(0, "127.0.0.1");
   await once(mute, "listening");
-  const said = await script("dispatch", `redis://127.0.0.1:${(mute.address() as { port: number }).port}`);
+  const said = await script("dispatch", `redis://127.0.0.1:${(mute.address() as { port: number }).port}`, {
+    timeout: "700ms",
+  });
   for (const socket of sockets) socket.destroy();
   mute.close();
   assert.equal(said.code, 0);

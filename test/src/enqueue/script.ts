@@ -1,9 +1,10 @@
 // A program that only dispatches, for the tests that ask whether it ends by itself. What it is to do is its first argument.
 import { z } from "zod";
 import { createBroker } from "../../../src/broker.ts";
+import { duration } from "../../../src/define/duration.ts";
 
-const [what = "", namespace = "script"] = process.argv.slice(2);
-const broker = createBroker({ namespace, enqueueTimeout: "700ms", logger: silent() });
+const [what = "", namespace = "script", enqueueTimeout = "5s"] = process.argv.slice(2);
+const broker = createBroker({ namespace, enqueueTimeout: duration(enqueueTimeout), logger: silent() });
 const greet = broker.task({ name: "greet", input: z.object({ name: z.string() }), run: ({ name }) => `Hello ${name}` });
 
 const startedAt = performance.now();
