@@ -1,4 +1,4 @@
-import type { Middleware } from "../src/middleware.ts";
+import { processMiddleware } from "../src/middleware.ts";
 import { type MeteringOptions, metering } from "./metrics.ts";
 import { type TracingOptions, tracing } from "./tracing.ts";
 
@@ -11,9 +11,17 @@ export interface HookOptions extends Omit<TracingOptions, "provider" | "ids"> {
 }
 
 /**
- * Spans and metrics for a broker in an application that starts an OpenTelemetry SDK itself: `createBroker({ middleware: telemetryHooks() })`.
- * Start the SDK first. Spans then have the SDK's own random ids, so that a redelivered attempt has no link to the delivery before.
+ * Hangs spans and metrics on every broker of the process, in an application that starts an OpenTelemetry SDK itself. Start the SDK first.
+ * Spans then have the SDK's own random ids, so that a redelivered attempt has no link to the delivery before.
+ * Disposing of it takes them off.
  */
-export function telemetryHooks({ tracerProvider, meterProvider, ...options }: HookOptions = {}): Middleware[] {
-  return [tracing({ ...options, provider: tracerProvider }), metering({ provider: meterProvider })];
+export function attachTelemetry({ tracerProvider, meterProvider, ...options }: HookOptions = {}): Disposable {
+  const hung = [tracing({ ...options, provider: tracerProvider }), metering({ provider: meterProvider })];
+  processMiddleware().push(...hung);
+  return {
+    [Symbol.dispose]() {
+      const all = processMiddleware();
+      for (const one of hung) if (all.includes(one)) all.splice(all.indexOf(one), 1);
+    },
+  };
 }

@@ -28,8 +28,10 @@ export function metering({ provider = metrics.getMeterProvider() }: MeteringOpti
     name: "tasktrail.metering",
     send: (sending, next) => timeSend(meters, sending, next),
     notice(notice) {
-      if (notice.kind !== "events.recorded") countNotice(meters, notice);
-      else for (const event of notice.events) countEvent(meters, event, notice.queue);
+      if (notice.kind !== "events.recorded") return countNotice(meters, notice);
+      const tally = createTally();
+      for (const event of notice.events) countEvent({ meters, tally, queue: notice.queue }, event);
+      tally.add();
     },
   };
 }
@@ -37,6 +39,7 @@ export function metering({ provider = metrics.getMeterProvider() }: MeteringOpti
 type Meters = ReturnType<typeof createMeters>;
 
 function createMeters(meter: Meter) {
+  const known = createKnown();
   const counter = (name: string, unit: string): Counter => meter.createCounter(name, { unit });
   const seconds = (name: string): Histogram =>
     meter.createHistogram(name, { unit: "s", advice: { explicitBucketBoundaries: SECONDS } });
@@ -56,7 +59,8 @@ function createMeters(meter: Meter) {
     projected: counter(METRICS.projected, "{event}"),
     projection: seconds(METRICS.projection),
     lag: seconds(METRICS.lag),
-    known: createKnown(),
+    known,
+    attributes: createSeries(known),
   };
 }
 
@@ -75,14 +79,18 @@ function createKnown(): (attribute: string, value: string) => string {
 
 async function timeSend<T>(meters: Meters, sending: Sending, next: (carrier: Carrier) => Promise<T>): Promise<T> {
   const startedAt = performance.now();
-  const attributes = attributesOf(meters, sending, "enqueue");
-  try {
-    return await next({});
-  } catch (error) {
-    attributes[NAMES.errorType] = meters.known(NAMES.errorType, typeOf(error));
-    throw error;
-  } finally {
+  const { queue, task } = sending;
+  const record = (error?: string) => {
+    const attributes = meters.attributes({ queue, task, operation: "enqueue", error });
     meters.operation.record((performance.now() - startedAt) / 1_000, attributes);
+  };
+  try {
+    const sent = await next({});
+    record();
+    return sent;
+  } catch (error) {
+    record(typeOf(error));
+    throw error;
   }
 }
 
@@ -91,29 +99,72 @@ function typeOf(error: unknown): string {
   return String(code ?? name ?? "unknown");
 }
 
-function attributesOf(meters: Meters, of: { queue: string; task?: string }, operation: string): Attributes {
-  const attributes: Attributes = {
-    [NAMES.system]: SYSTEM,
-    [NAMES.operationName]: operation,
-    [NAMES.destination]: of.queue,
-  };
-  if (of.task !== undefined) attributes[NAMES.task] = meters.known(NAMES.task, of.task);
-  return attributes;
+interface About {
+  readonly queue: string;
+  readonly task: string | undefined;
+  readonly operation: string;
+  readonly outcome?: string | undefined;
+  readonly error?: string | undefined;
 }
 
-function countEvent(meters: Meters, event: Partial<LedgerEvent>, queue: string): void {
+/** The attributes of a series, the same object for the same series. */
+function createSeries(known: (attribute: string, value: string) => string): (about: About) => Attributes {
+  const made = new Map<string, Attributes>();
+  return ({ queue, task, operation, outcome, error }) => {
+    const name = task === undefined ? undefined : known(NAMES.task, task);
+    const type = error === undefined ? undefined : known(NAMES.errorType, error);
+    const key = `${operation}\n${queue}\n${name}\n${outcome}\n${type}`;
+    const found = made.get(key) ?? {
+      [NAMES.system]: SYSTEM,
+      [NAMES.operationName]: operation,
+      [NAMES.destination]: queue,
+      ...(name === undefined ? {} : { [NAMES.task]: name }),
+      ...(outcome === undefined ? {} : { [NAMES.outcome]: outcome }),
+      ...(type === undefined ? {} : { [NAMES.errorType]: type }),
+    };
+    made.set(key, found);
+    return found;
+  };
+}
+
+/** The counts of one batch of events: a counter is moved once for all that are alike, since each move costs as much as the rest. */
+function createTally() {
+  const counts = new Map<Counter, Map<Attributes, number>>();
+  return {
+    count(counter: Counter, attributes: Attributes): void {
+      const of = counts.get(counter) ?? new Map<Attributes, number>();
+      counts.set(counter, of);
+      of.set(attributes, (of.get(attributes) ?? 0) + 1);
+    },
+    add(): void {
+      for (const [counter, of] of counts) for (const [attributes, count] of of) counter.add(count, attributes);
+    },
+  };
+}
+
+interface Counting {
+  readonly meters: Meters;
+  readonly tally: ReturnType<typeof createTally>;
+  readonly queue: string;
+}
+
+function countEvent({ meters, tally, queue }: Counting, event: Partial<LedgerEvent>): void {
   if (event.type === "run.enqueued") {
-    meters.sent.add(1, attributesOf(meters, { queue, ...named(event.task) }, "enqueue"));
+    tally.count(meters.sent, meters.attributes({ queue, task: event.task, operation: "enqueue" }));
     return;
   }
   if (event.type === "run.started") {
-    const attributes = attributesOf(meters, { queue, ...named(event.task) }, "process");
-    meters.consumed.add(1, attributes);
+    const attributes = meters.attributes({ queue, task: event.task, operation: "process" });
+    tally.count(meters.consumed, attributes);
     if (event.waitedMs !== undefined) meters.wait.record(event.waitedMs / 1_000, attributes);
     return;
   }
   const outcome = OUTCOMES[event.type ?? ""];
-  if (outcome !== undefined) countOutcome(meters, event as Outcome, { queue, outcome });
+  if (outcome === undefined) return;
+  const { error, durationMs, task } = event as Partial<LedgerEvent<"run.died">>;
+  const attributes = meters.attributes({ queue, task, operation: "process", outcome, error: error?.type });
+  if (durationMs !== undefined) meters.process.record(durationMs / 1_000, attributes);
+  tally.count(event.type === "run.failed" ? meters.retries : meters.ended, attributes);
 }
 
 const OUTCOMES: Readonly<Record<string, string>> = {
@@ -123,25 +174,6 @@ const OUTCOMES: Readonly<Record<string, string>> = {
   "run.cancelled": "cancelled",
   "run.skipped": "skipped",
 };
-
-type Outcome = Partial<
-  LedgerEvent<"run.succeeded"> | LedgerEvent<"run.failed"> | LedgerEvent<"run.died"> | LedgerEvent<"run.cancelled">
->;
-
-function countOutcome(meters: Meters, event: Outcome, { queue, outcome }: { queue: string; outcome: string }): void {
-  const attributes = attributesOf(meters, { queue, ...named(event.task) }, "process");
-  attributes[NAMES.outcome] = outcome;
-  if ("error" in event && event.error !== undefined) {
-    attributes[NAMES.errorType] = meters.known(NAMES.errorType, event.error.type);
-  }
-  if (event.durationMs !== undefined) meters.process.record(event.durationMs / 1_000, attributes);
-  if (event.type === "run.failed") meters.retries.add(1, attributes);
-  else meters.ended.add(1, attributes);
-}
-
-function named(task: string | undefined): { task?: string } {
-  return task === undefined ? {} : { task };
-}
 
 function countNotice(meters: Meters, notice: Exclude<Notice, { kind: "events.recorded" }>): void {
   switch (notice.kind) {

@@ -103,12 +103,15 @@ async function traceExecution(traced: Traced, next: (carrier: Carrier) => Promis
 function startAttempt({ tracer, execution, options }: Traced, parent: typeof ROOT_CONTEXT): Span {
   const linkage = options.linkage ?? "auto";
   const links = linksOf(execution, linkage);
-  const said = { kind: SpanKind.CONSUMER, attributes: attributesOfExecution(execution, options), links };
+  // What samplers may decide by. The rest is worked out for spans that are kept: most are not, where few are sampled.
+  const attributes = { [NAMES.destination]: execution.queue, [NAMES.task]: execution.task };
+  const said = { kind: SpanKind.CONSUMER, attributes, links };
   const start = () => tracer.startSpan(spanName.process(execution.queue), said, parent);
-  if (options.ids === undefined) return start();
-  const before = linkToDelivery(execution, linkage);
+  const before = options.ids === undefined ? undefined : linkToDelivery(execution, linkage);
   if (before !== undefined) links.push(before);
-  return options.ids.as(idsOfAttempt(execution), start);
+  const span = options.ids === undefined ? start() : options.ids.as(idsOfAttempt(execution), start);
+  if (span.isRecording()) span.setAttributes(attributesOfExecution(execution, options));
+  return span;
 }
 
 function attributesOfExecution(execution: Execution, { input }: TracingOptions): Attributes {

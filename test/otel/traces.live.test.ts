@@ -83,7 +83,7 @@ test("a request, a task that fails twice and succeeds elsewhere, its child and a
   assert.equal(await lucky.stop(), 0);
   await front.stop();
   for (const name of METRICS_SEEN) assert.ok(receiver.metricNames.has(name), name);
-  await assertRows(scene.env.DATABASE_URL as string, { run: third.traceId, cron: cron.traceId });
+  await assertRows(scene.env.DATABASE_URL as string, { run: request.traceId, cron: fire.traceId });
 });
 
 const METRICS_SEEN = [
