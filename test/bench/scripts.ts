@@ -1,4 +1,5 @@
-// What the scripts cost Redis: microseconds per run from enqueue to settled, and bytes per waiting run.
+// What the scripts cost Redis: microseconds per run from enqueue to settled by its own clock, which counts the time in which the
+// machine does something else; its processor time in all, network included; and bytes per waiting run.
 // `npx tsx test/bench/scripts.ts [RUNS]`, on a private Redis of its own.
 import { Redis } from "ioredis";
 import { startRedis } from "../../src/dev/start-redis.ts";
@@ -30,16 +31,18 @@ async function measure(batch: number): Promise<void> {
 
   const before = await usedMemory();
   await redis.config("RESETSTAT");
+  const busyBefore = await processorMicros();
   await enqueueAll(lane, count, batch);
   const enqueueMicros = await micros();
   const bytes = (await usedMemory()) - before;
   await redis.config("RESETSTAT");
   await settleAll(lane, batch);
   const { scripts, reads } = await micros();
+  const busy = (await processorMicros()) - busyBefore;
   const per = (total: number) => (total / count).toFixed(2).padStart(6);
   const total = enqueueMicros.scripts + scripts + reads;
   console.log(
-    `batch ${String(batch).padStart(3)}: enqueue ${per(enqueueMicros.scripts)} + read ${per(reads)} + settle ${per(scripts)} = ${per(total)} µs per run; ` +
+    `batch ${String(batch).padStart(3)}: enqueue ${per(enqueueMicros.scripts)} + read ${per(reads)} + settle ${per(scripts)} = ${per(total)} µs per run; processor ${per(busy)} µs; ` +
       `${Math.round(bytes / count)} bytes per waiting run`,
   );
 }
@@ -99,6 +102,12 @@ async function inFlight(calls: readonly (() => Promise<unknown>)[]): Promise<voi
 
 async function usedMemory(): Promise<number> {
   return Number(/^used_memory:(\d+)/m.exec(await redis.info("memory"))?.[1]);
+}
+
+async function processorMicros(): Promise<number> {
+  const info = await redis.info("cpu");
+  const of = (kind: string) => Number(new RegExp(`^used_cpu_${kind}_main_thread:([\\d.]+)`, "m").exec(info)?.[1] ?? 0);
+  return (of("user") + of("sys")) * 1_000_000;
 }
 
 async function micros(): Promise<{ scripts: number; reads: number }> {
