@@ -28,7 +28,8 @@ export interface Capacity {
 
 /**
  * Room is what slots are free, and a read-ahead of about 20 ms of work as fast as it went of late: none for slow tasks.
- * Outcomes that Redis has not taken yet count against it past one per slot, or a worker would go on running what it cannot settle.
+ * Outcomes that Redis has not taken yet count against it past one per slot, or past half of the read-ahead, or a worker would go on
+ * running what it cannot settle.
  * Suspects that wait for each other do not count, since the slots are not what they wait for; as many as there are slots may do so.
  */
 export function createCapacity(concurrency: number, elapsed: () => number): Capacity {
@@ -51,14 +52,18 @@ export function createCapacity(concurrency: number, elapsed: () => number): Capa
   };
   const roomWith = (readAhead: number) => {
     const { waiting, running, settling } = counts;
-    const free = concurrency + readAhead - waiting - running - Math.max(0, settling - concurrency);
+    const unsettled = Math.max(0, settling - Math.max(concurrency, readAhead / 2));
+    const free = Math.floor(concurrency + readAhead - waiting - running - unsettled);
     return Math.max(0, Math.min(free, MOST_HELD - waiting - counts.suspects - running - settling));
   };
-  const wake = () => {
+  /** While work goes fast, reading for each slot that comes free would be a round trip per run. */
+  const isWorthARead = () => {
     const readAhead = ahead();
-    // While work goes fast, reading for each slot that comes free would be a round trip per run.
-    if (roomWith(readAhead) <= Math.min(readAhead, MOST_AHEAD / 2) / 4) return;
-    for (const resolve of waiters.splice(0)) resolve();
+    const room = roomWith(readAhead);
+    return counts.waiting === 0 ? room > 0 : room > Math.min(readAhead, MOST_AHEAD / 2) / 4;
+  };
+  const wake = () => {
+    if (isWorthARead()) for (const resolve of waiters.splice(0)) resolve();
   };
 
   return {
@@ -80,7 +85,7 @@ export function createCapacity(concurrency: number, elapsed: () => number): Capa
     room: () => roomWith(ahead()),
     roomForOthers: () => Math.max(0, Math.min(roomWith(0), concurrency - counts.suspects)),
     whenRoom(signal) {
-      if (signal.aborted || roomWith(ahead()) > 0) return Promise.resolve();
+      if (signal.aborted || isWorthARead()) return Promise.resolve();
       return new Promise((resolve) => {
         const done = () => {
           signal.removeEventListener("abort", done);
