@@ -2,7 +2,8 @@ import {
   type Context,
   context,
   createTraceState,
-  isSpanContextValid,
+  INVALID_SPANID,
+  INVALID_TRACEID,
   type Link,
   ROOT_CONTEXT,
   type SpanContext,
@@ -17,7 +18,7 @@ const TRACEPARENT = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
 /** The trace context that is active, as it travels with a run. Empty without an SDK. Baggage stays behind: what travels is kept for years. */
 export function inject(active: Context = context.active()): Carrier {
   const found = trace.getSpanContext(active);
-  if (found === undefined || !isSpanContextValid(found)) return {};
+  if (found === undefined || found.traceId === INVALID_TRACEID) return {};
   const tracestate = found.traceState?.serialize();
   const traceparent = formatTraceparent(found);
   return tracestate === undefined || tracestate === "" ? { traceparent } : { traceparent, tracestate };
@@ -37,7 +38,7 @@ export function spanContextOf({ traceparent, tracestate }: Carrier = {}): SpanCo
   const [, traceId, spanId, flags] = TRACEPARENT.exec(traceparent ?? "") ?? [];
   if (traceId === undefined || spanId === undefined || flags === undefined) return undefined;
   const found: SpanContext = { traceId, spanId, traceFlags: Number.parseInt(flags, 16) & 1, isRemote: true };
-  if (!isSpanContextValid(found)) return undefined;
+  if (traceId === INVALID_TRACEID || spanId === INVALID_SPANID) return undefined;
   return tracestate === undefined ? found : { ...found, traceState: createTraceState(tracestate) };
 }
 
