@@ -53,7 +53,7 @@ export function createOverlap({ locks, random, onError }: OverlapParts): Overlap
       try {
         const taking = await (await locks()).take(lockName(candidate), hold.delivery.entry.run, lockTtlMs);
         if (taking.isTaken) return { kind: "open", lock: taking.lock };
-        if (overlap === "skip") return { kind: "held", holder: taking.holder };
+        if (overlap === "skip" && !isOwed(candidate)) return { kind: "held", holder: taking.holder };
         if (overlap === "cancel_other" && taking.holder !== undefined) {
           const reason = `the next slot of ${record.name} has come`;
           await cancel(hold.workLane.lane, { run: taking.holder, task: record.name, reason });
@@ -72,6 +72,12 @@ export function createOverlap({ locks, random, onError }: OverlapParts): Overlap
         .catch((error: unknown) => onError(error, candidate));
     },
   };
+}
+
+/** Slots that are caught up on one by one come all at once: were they skipped for each other, only one of them would run. */
+function isOwed({ record, meta }: Candidate): boolean {
+  const trigger = meta.cron?.trigger;
+  return trigger === "backfill" || (trigger === "catch_up" && record.cron?.misfire === "fire_all");
 }
 
 /** Calls `onExpiry` once when a lock ends while its run goes on. Returns what stops the watch. */

@@ -95,7 +95,9 @@ function chosen(passed: readonly number[], nowMs: number, { rules, dueAt }: Situ
     const isOnTime = nowMs - dueAt(slot) < ON_TIME_MS;
     return { slot, trigger: isOnTime ? "schedule" : "catch_up" };
   });
-  if (rules.misfire === "fire_all") return all;
+  // Those that come all at once are one catching up: the newest is no more to be skipped for the others than they are.
+  if (rules.misfire === "fire_all")
+    return all.length === 1 ? all : all.map(({ slot }) => ({ slot, trigger: "catch_up" }));
   const onTime = all.filter(({ trigger }) => trigger === "schedule");
   return onTime.length > 0 || rules.misfire === "skip" ? onTime : all.slice(-1);
 }

@@ -259,10 +259,11 @@ function walk(all: readonly number[], dueAt: (slot: number) => number, given: Gi
     fire_once: onTime.length > 0 ? onTime : inWindow.slice(-1),
     fire_all: inWindow,
   }[given.misfire].slice(0, runsLeft);
+  const isCatchingUp = given.misfire === "fire_all" && inWindow.length > 1;
   const missed = passed.filter((slot) => firing.length === 0 || slot < (firing[0] as number));
   const next = valid.find((slot) => slot > Math.max(firing.at(-1) ?? -1, missed.at(-1) ?? -1));
   return {
-    fire: firing.map((slot) => `${slot} ${isOnTime(slot) ? "schedule" : "catch_up"}`),
+    fire: firing.map((slot) => `${slot} ${isOnTime(slot) && !isCatchingUp ? "schedule" : "catch_up"}`),
     missed,
     nextDueAt: next === undefined || firing.length >= runsLeft ? undefined : dueAt(next),
   };
