@@ -16,12 +16,23 @@ export function placeOfCaller(): string {
 
 /** The first place in a stack that is not below `own`, a URL. */
 export function placeIn(stack: string, own: string): string {
-  const ownPath = own.replace(/^file:\/\//, "");
+  const ownPath = pathOf(own);
   for (const line of stack.split("\n")) {
     const found = /(?:at (?:async )?|\()((?:file:\/\/|[A-Za-z]:[\\/]|\/)[^()]*?):(\d+):\d+\)?$/.exec(line.trimEnd());
     const [, file, number] = found ?? [];
-    if (file === undefined || file.startsWith(own) || file.startsWith(ownPath)) continue;
-    return `${file.replace(/^file:\/\//, "")}:${number}`;
+    if (file === undefined || pathOf(file).startsWith(ownPath)) continue;
+    return `${pathOf(file)}:${number}`;
   }
   return "an unknown place";
+}
+
+/** A stack has a URL, in which a space is %20, or a path, in which it is a space: depending on what has loaded the file. */
+function pathOf(file: string): string {
+  const text = file.replace(/^file:\/\//, "");
+  if (text === file) return file;
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }

@@ -16,6 +16,12 @@ test("our own files are passed over, in any form a stack may have", () => {
     "    at run (node:internal/modules:5:1)",
   ].join("\n");
   assert.equal(placeIn(stack, "file:///app/node_modules/tasktrail/src/"), "/app/tasks.ts:7");
+  const spaced = "Error\n    at f (/my app/lib/src/define/task.ts:1:1)\n    at /my app/tasks.ts:7:30";
+  assert.equal(placeIn(spaced, "file:///my%20app/lib/src/"), "/my app/tasks.ts:7");
+  assert.equal(
+    placeIn(spaced.replaceAll("/my app", "file:///my%20app"), "file:///my%20app/lib/src/"),
+    "/my app/tasks.ts:7",
+  );
   assert.equal(placeIn("Error\n    at f (C:\\app\\tasks.js:7:30)", "file:///x/"), "C:\\app\\tasks.js:7");
   assert.equal(placeIn("Error\n    at native", "file:///x/"), "an unknown place");
 });
