@@ -29,8 +29,8 @@ export interface ProjectorSettings {
 /** The defaults. */
 export const PROJECTOR_DEFAULTS: ProjectorSettings = {
   batchEntries: 1_000,
-  batchBytes: 4 * 1_024 * 1_024,
-  cachedRows: 50_000,
+  batchBytes: 2 * 1_024 * 1_024,
+  cachedRows: 20_000,
   keepMs: 24 * 60 * 60 * 1_000,
   trimEveryMs: 10_000,
   blockMs: 5_000,

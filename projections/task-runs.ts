@@ -20,16 +20,29 @@ function key(event: LedgerEvent): string | undefined {
 
 function fold(row: TaskRun | undefined, event: LedgerEvent): TaskRun | undefined {
   const step = LEGAL[event.type];
-  if (row === undefined) return step === undefined ? undefined : advance(blank(event as RunEvent), event);
-  const place = withPosition(row.positions, event.position ?? "");
-  if (place === "backwards") throw new HistoryViolation(event, "which is before what its run's row has already seen");
-  const placed = place === row.positions ? row : { ...row, positions: place };
-  if (step === undefined || !isEnding(`run.${row.status}`)) return advance(placed, event);
-  if (row.positions.includes("\n") || !row.positions.startsWith(`${placeOf(event.position ?? "")} `)) return placed; // a later life of the lane: the first ending stands
-  throw new HistoryViolation(event, `although run ${row.id} had ended as ${row.status}`);
+  if (row === undefined) {
+    if (step === undefined) return undefined;
+    const first = blank(event as RunEvent);
+    write(first, event);
+    return first;
+  }
+  const positions = withPosition(row.positions, event.position ?? "");
+  if (positions === "backwards")
+    throw new HistoryViolation(event, "which is before what its run's row has already seen");
+  const next: Draft = { ...row };
+  next.positions = positions;
+  if (step === undefined || !isEnding(`run.${row.status}`)) write(next, event);
+  else if (isSameLife(row, event))
+    throw new HistoryViolation(event, `although run ${row.id} had ended as ${row.status}`);
+  return next;
 }
 
-function blank(event: RunEvent): TaskRun {
+/** False in a later life of the lane, in which a run may end again: the first ending stands. */
+function isSameLife({ positions }: TaskRun, event: LedgerEvent): boolean {
+  return !positions.includes("\n") && positions.startsWith(`${placeOf(event.position ?? "")} `);
+}
+
+function blank(event: RunEvent): Draft {
   return {
     id: event.run,
     queue: event.queue,
@@ -69,115 +82,122 @@ function blank(event: RunEvent): TaskRun {
   };
 }
 
-function advance(row: TaskRun, event: LedgerEvent): TaskRun {
-  if (isEnding(event.type)) return ended(row, event as Ending);
+/** A row of our own, on its way to become the next one. Written to in place: a copy per event is what a fold costs. */
+type Draft = { -readonly [Column in keyof TaskRun]: TaskRun[Column] };
+
+/** Writes what an event changes in the row of its run. */
+function write(row: Draft, event: LedgerEvent): void {
   switch (event.type) {
     case "run.enqueued":
-      return enqueued(row, event);
+      writeEnqueued(row, event);
+      break;
     case "run.started":
-      return started(row, event);
+      writeStarted(row, event);
+      break;
     case "run.failed":
-      return {
-        ...row,
-        ...attempted(row, event),
-        ...failed(event.error),
-        status: "retrying",
-        dueAt: event.retryAt ?? null,
-      };
+      writeFailed(row, event);
+      break;
     case "run.redelivered":
     case "run.recovered":
-      return { ...row, status: "waiting", redeliveries: row.redeliveries + 1 };
+      row.status = "waiting";
+      row.redeliveries += 1;
+      break;
     case "run.due":
     case "run.released":
-      return { ...row, status: "waiting" };
+      row.status = "waiting";
+      break;
     case "run.restored":
-      return { ...row, status: "waiting", reason: event.reason ?? null };
+      row.status = "waiting";
+      row.reason = event.reason ?? null;
+      break;
     case "run.deferred":
-      return { ...row, status: "scheduled", deferrals: row.deferrals + 1, reason: event.reason, dueAt: event.retryAt };
+      writeDeferred(row, event);
+      break;
     case "run.cancel_requested":
-      return { ...row, cancelRequestedAt: row.cancelRequestedAt ?? event.at };
+      row.cancelRequestedAt ??= event.at;
+      break;
     case "run.redriven":
-      return { ...row, redrivenAs: event.as };
+      row.redrivenAs = event.as;
+      break;
     default:
-      return row;
+      if (isEnding(event.type)) writeEnding(row, event as Ending);
   }
 }
 
-function enqueued(row: TaskRun, event: LedgerEvent<"run.enqueued">): TaskRun {
-  return {
-    ...row,
-    status: event.dueAt === undefined ? "waiting" : "scheduled",
-    enqueuedAt: row.enqueuedAt ?? event.at,
-    dueAt: event.dueAt ?? null,
-    expiresAt: event.expiresAt ?? null,
-    key: event.key ?? null,
-    labels: event.labels ?? null,
-    taskVersion: event.taskVersion ?? null,
-    schedule: event.schedule ?? null,
-    slot: event.slot ?? null,
-    trigger: event.trigger ?? null,
-    parent: event.parent ?? null,
-    root: event.root ?? null,
-    redriveOf: event.redriveOf ?? null,
-  };
+function writeEnqueued(row: Draft, event: LedgerEvent<"run.enqueued">): void {
+  row.status = event.dueAt === undefined ? "waiting" : "scheduled";
+  row.enqueuedAt ??= event.at;
+  row.dueAt = event.dueAt ?? null;
+  row.expiresAt = event.expiresAt ?? null;
+  row.key = event.key ?? null;
+  row.labels = event.labels ?? null;
+  row.taskVersion = event.taskVersion ?? null;
+  row.schedule = event.schedule ?? null;
+  row.slot = event.slot ?? null;
+  row.trigger = event.trigger ?? null;
+  row.parent = event.parent ?? null;
+  row.root = event.root ?? null;
+  row.redriveOf = event.redriveOf ?? null;
 }
 
-function started(row: TaskRun, event: LedgerEvent<"run.started">): TaskRun {
-  return {
-    ...row,
-    status: "running",
-    attempts: Math.max(row.attempts, event.attempt),
-    startedAt: row.startedAt ?? event.at,
-    lastStartedAt: event.at,
-    waitedMs: event.waitedMs ?? null,
-    durationMs: null,
-    worker: event.worker,
-    reason: null,
-    schedule: row.schedule ?? event.schedule ?? null,
-    slot: row.slot ?? event.slot ?? null,
-  };
+function writeStarted(row: Draft, event: LedgerEvent<"run.started">): void {
+  row.status = "running";
+  row.attempts = Math.max(row.attempts, event.attempt);
+  row.startedAt ??= event.at;
+  row.lastStartedAt = event.at;
+  row.waitedMs = event.waitedMs ?? null;
+  row.durationMs = null;
+  row.worker = event.worker;
+  row.reason = null;
+  row.schedule ??= event.schedule ?? null;
+  row.slot ??= event.slot ?? null;
+}
+
+function writeFailed(row: Draft, event: LedgerEvent<"run.failed">): void {
+  writeAttempt(row, event);
+  writeError(row, event.error);
+  row.status = "retrying";
+  row.dueAt = event.retryAt ?? null;
+}
+
+function writeDeferred(row: Draft, event: LedgerEvent<"run.deferred">): void {
+  row.status = "scheduled";
+  row.deferrals += 1;
+  row.reason = event.reason;
+  row.dueAt = event.retryAt;
 }
 
 type Ending = LedgerEvent<(typeof ENDINGS)[number]>;
 
-function ended(row: TaskRun, event: Ending): TaskRun {
-  const { reason, error, ...attempt } = event as Attempted & { reason?: string; error?: RecordedError };
-  const status = event.type.slice(4) as TaskRunStatus;
-  return {
-    ...row,
-    ...attempted(row, attempt),
-    ...failed(error),
-    status,
-    endedAt: event.at,
-    reason: event.type === "run.succeeded" ? null : (reason ?? status), // the index of what went otherwise goes by it
-  };
+function writeEnding(row: Draft, event: Ending): void {
+  const { reason, error } = event as { reason?: string; error?: RecordedError };
+  writeAttempt(row, event as Attempt);
+  writeError(row, error);
+  row.status = event.type.slice(4) as TaskRunStatus;
+  row.endedAt = event.at;
+  row.reason = row.status === "succeeded" ? null : (reason ?? row.status); // the index of what went otherwise goes by it
 }
 
-type Attempted = {
+type Attempt = {
   readonly attempt?: number | undefined;
   readonly durationMs?: number | undefined;
   readonly worker?: string | undefined;
 };
 
 /** What the end of an attempt says about it. Some runs end without one. */
-function attempted(row: TaskRun, event: Attempted): Pick<TaskRun, "attempts" | "durationMs" | "worker"> {
-  const hasRun = event.durationMs !== undefined;
-  return {
-    attempts: hasRun ? Math.max(row.attempts, event.attempt ?? 0) : row.attempts,
-    durationMs: event.durationMs ?? row.durationMs,
-    worker: event.worker ?? row.worker,
-  };
+function writeAttempt(row: Draft, event: Attempt): void {
+  if (event.durationMs !== undefined) {
+    row.durationMs = event.durationMs;
+    row.attempts = Math.max(row.attempts, event.attempt ?? 0);
+  }
+  row.worker = event.worker ?? row.worker;
 }
 
-type Failed = Pick<TaskRun, "errorType" | "errorMessage" | "errorStack" | "errorCode" | "errorFingerprint">;
-
-function failed(error: RecordedError | undefined): Failed | undefined {
-  if (error === undefined) return undefined;
-  return {
-    errorType: error.type,
-    errorMessage: error.message,
-    errorStack: error.stack ?? null,
-    errorCode: error.code ?? null,
-    errorFingerprint: error.fingerprint,
-  };
+function writeError(row: Draft, error: RecordedError | undefined): void {
+  if (error === undefined) return;
+  row.errorType = error.type;
+  row.errorMessage = error.message;
+  row.errorStack = error.stack ?? null;
+  row.errorCode = error.code ?? null;
+  row.errorFingerprint = error.fingerprint;
 }
