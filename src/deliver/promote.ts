@@ -1,11 +1,15 @@
+import { refusal } from "../../streams/connect.ts";
 import { CALL_RECORDS } from "../../streams/enqueue.ts";
 import { promote as promoteOnce } from "../../streams/schedules.ts";
 import { runCancelled } from "../errors.ts";
 import type { Notice } from "../middleware.ts";
+import { answerOf } from "./watch.ts";
 import type { Hold, WorkLane } from "./work-lane.ts";
 
 /** How often a lane is looked at for what is due, cancelled, or left by others, in ms. */
 const EVERY_MS = 1_000;
+/** How long an answer may take, in ms. */
+const ANSWER_MS = 5_000;
 /** Run ids asked for in one command. */
 const CHUNK = 500;
 
@@ -27,7 +31,8 @@ export async function promote(parts: PromoteParts, signal: AbortSignal): Promise
     } catch (error) {
       if (signal.aborted) return;
       workLane.nextDueAt = 0;
-      parts.announce({ kind: "problem", what: "runs that are due cannot be moved to their queue", error });
+      const what = "runs that are due cannot be moved to their queue";
+      if (refusal(error) !== "away") parts.announce({ kind: "problem", what, error });
     }
     await workLane.dueBell.sleep(waitMs(workLane, random), signal);
   }
@@ -40,7 +45,11 @@ async function promoteOne(parts: PromoteParts, signal: AbortSignal): Promise<num
   workLane.nextDueAt = seen.nextDueAt;
   workLane.cancelRequests = seen.cancelRequests;
   await askCancelled(workLane, workLane.holds.values(), parts.cancelWaiting);
-  if ((await lane.redis.zcount(lane.keys.workers, "-inf", lane.clock.now())) > 0) workLane.goneBell.ring();
+  const { redis, keys, clock } = lane;
+  const asked = Promise.all([redis.zcount(keys.workers, "-inf", clock.now()), redis.hget(keys.meta, "paused")]);
+  const [goneCount, paused] = await answerOf(redis, asked, ANSWER_MS);
+  workLane.isPaused = paused === "1";
+  if (goneCount > 0) workLane.goneBell.ring();
   return seen.movedCount;
 }
 
@@ -62,7 +71,8 @@ export async function askCancelled(
   const all = [...holds].filter((held) => held.phase === "waiting" || held.phase === "running");
   for (let from = 0; from < all.length; from += CHUNK) {
     const chunk = all.slice(from, from + CHUNK);
-    const scores = await redis.zmscore(keys.cancelled, ...chunk.map((held) => held.delivery.entry.run));
+    const asked = redis.zmscore(keys.cancelled, ...chunk.map((held) => held.delivery.entry.run));
+    const scores = await answerOf(redis, asked, ANSWER_MS);
     for (const [index, held] of chunk.entries()) {
       if (scores[index] === null || scores[index] === undefined) continue;
       if (held.phase === "waiting") cancelWaiting(held);

@@ -1,3 +1,4 @@
+import { refusal } from "../../streams/connect.ts";
 import { pause } from "../../streams/lane.ts";
 import type { Notice } from "../middleware.ts";
 import type { Taking } from "./taking.ts";
@@ -32,7 +33,8 @@ export async function reclaim(parts: ReclaimParts, signal: AbortSignal): Promise
       }
     } catch (error) {
       if (signal.aborted) return;
-      parts.announce({ kind: "problem", what: "entries of dead workers cannot be taken over", error });
+      const what = "entries of dead workers cannot be taken over";
+      if (refusal(error) !== "away") parts.announce({ kind: "problem", what, error });
       await pause(1_000, signal);
     }
     await workLane.goneBell.sleep((leaseMs / 3) * (0.8 + 0.4 * random()), signal);

@@ -28,7 +28,14 @@ function keepResult(attempt: Attempt, given: unknown, maxBytes: number): unknown
   if (!isPromise(given)) return write(attempt, given, maxBytes);
   return new Promise((resolve, reject) => {
     attempt.abandon = reject;
-    given.then((value) => resolve(write(attempt, value, maxBytes))).catch(reject);
+    const take = (value: unknown) => {
+      try {
+        resolve(write(attempt, value, maxBytes));
+      } catch (error) {
+        reject(error);
+      }
+    };
+    given.then(take, reject);
   });
 }
 
