@@ -30,7 +30,7 @@ const EXPORTERS = ["OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER"];
 
 /** True when the standard variables ask for telemetry: an `OTEL_EXPORTER_OTLP_*ENDPOINT`, or an exporter of traces or metrics other than `none`. */
 export function isTelemetryAsked(env: Environment = process.env): boolean {
-  if (env["OTEL_SDK_DISABLED"] === "true") return false;
+  if (env.OTEL_SDK_DISABLED === "true") return false;
   if (EXPORTERS.every((name) => env[name] === "none")) return false;
   return (
     EXPORTERS.some((name) => env[name] !== undefined && !["", "none"].includes(env[name])) ||
@@ -71,17 +71,17 @@ export async function startTelemetry(options: TelemetryOptions = {}): Promise<Te
 const idle: Telemetry = { shutdown: async () => {}, droppedCount: () => 0, [Symbol.asyncDispose]: async () => {} };
 
 function setDefaults(env: NodeJS.ProcessEnv): void {
-  env["OTEL_SERVICE_NAME"] ??= "tasktrail";
+  env.OTEL_SERVICE_NAME ??= "tasktrail";
   // The SDK's own queue of 2,048 spans lasts a fifth of a second at ten thousand runs a second, and what does not fit is dropped.
-  env["OTEL_BSP_MAX_QUEUE_SIZE"] ??= "16384";
-  env["OTEL_BSP_MAX_EXPORT_BATCH_SIZE"] ??= "2048";
-  env["OTEL_BSP_SCHEDULE_DELAY"] ??= "1000";
+  env.OTEL_BSP_MAX_QUEUE_SIZE ??= "16384";
+  env.OTEL_BSP_MAX_EXPORT_BATCH_SIZE ??= "2048";
+  env.OTEL_BSP_SCHEDULE_DELAY ??= "1000";
   // The SDK counts what it drops, but only when it is asked to: otel.sdk.processor.span.processed, error.type queue_full.
-  env["OTEL_NODE_EXPERIMENTAL_SDK_METRICS"] ??= "true";
+  env.OTEL_NODE_EXPERIMENTAL_SDK_METRICS ??= "true";
   // Traces may be asked for alone, as with a Jaeger: it has no place for anything else.
-  const isTracesOnly = !env["OTEL_EXPORTER_OTLP_ENDPOINT"] && !env["OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"];
-  if (isTracesOnly) env["OTEL_METRICS_EXPORTER"] ??= "none";
-  env["OTEL_LOGS_EXPORTER"] ??= "none";
+  const isTracesOnly = !env.OTEL_EXPORTER_OTLP_ENDPOINT && !env.OTEL_EXPORTER_OTLP_METRICS_ENDPOINT;
+  if (isTracesOnly) env.OTEL_METRICS_EXPORTER ??= "none";
+  env.OTEL_LOGS_EXPORTER ??= "none";
 }
 
 interface Ending {

@@ -48,7 +48,7 @@ export function listenToSdk(report: (line: string) => void, now: () => number = 
 
 /** Has the SDK speak to a logger, unless OTEL_LOG_LEVEL says that it speaks for itself. */
 export function attachToSdk({ logger }: Complaints, env: Readonly<Record<string, string | undefined>>): void {
-  if (env["OTEL_LOG_LEVEL"]) return;
+  if (env.OTEL_LOG_LEVEL) return;
   diag.setLogger(logger, { logLevel: DiagLogLevel.DEBUG, suppressOverrideMessage: true });
 }
 

@@ -5,16 +5,16 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Where rebuilt spans go: the standard variables' OTLP endpoint for traces, over HTTP. Undefined when none is set. */
 export function tracesEndpoint(env: Environment): string | undefined {
-  const own = env["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
+  const own = env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT;
   if (own) return own;
-  const base = env["OTEL_EXPORTER_OTLP_ENDPOINT"];
+  const base = env.OTEL_EXPORTER_OTLP_ENDPOINT;
   return base ? `${base.replace(/\/+$/, "")}/v1/traces` : undefined;
 }
 
 /** Sends spans in one request, as OTLP JSON. The SDK cannot: it gives out ids, and does not take them. Throws when the collector does not take them. */
 export async function sendRebuilt(spans: readonly RebuiltSpan[], endpoint: string, env: Environment): Promise<void> {
   const headers = { "content-type": "application/json", ...headersOf(env) };
-  const body = JSON.stringify(toOtlp(spans, env["OTEL_SERVICE_NAME"] || "tasktrail"));
+  const body = JSON.stringify(toOtlp(spans, env.OTEL_SERVICE_NAME || "tasktrail"));
   const response = await fetch(endpoint, { method: "POST", headers, body, signal: AbortSignal.timeout(30_000) });
   const said = await response.text();
   if (!response.ok) throw new Error(`the collector at ${endpoint} said ${response.status}: ${said.slice(0, 200)}`);
@@ -22,7 +22,7 @@ export async function sendRebuilt(spans: readonly RebuiltSpan[], endpoint: strin
 
 /** `OTEL_EXPORTER_OTLP_HEADERS`: `name=value` pairs with commas between them, percent-encoded. */
 function headersOf(env: Environment): Record<string, string> {
-  const text = env["OTEL_EXPORTER_OTLP_TRACES_HEADERS"] ?? env["OTEL_EXPORTER_OTLP_HEADERS"] ?? "";
+  const text = env.OTEL_EXPORTER_OTLP_TRACES_HEADERS ?? env.OTEL_EXPORTER_OTLP_HEADERS ?? "";
   const pairs = text.split(",").filter((pair) => pair.includes("="));
   return Object.fromEntries(
     pairs.map((pair) => {
