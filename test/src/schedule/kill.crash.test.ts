@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { join } from "node:path";
 import { after, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { Redis } from "ioredis";
@@ -26,7 +27,7 @@ test("schedulers that are stopped and killed at any moment, and started again, l
   const [speed, url, namespace] = [600, await testRedis(), testNamespace()];
   const [startMs, epochMs] = [Date.parse("2026-03-01T00:00:30Z"), Date.now()];
   const start = (): ChildProcess => {
-    const program = new URL("scheduler-process.ts", import.meta.url).pathname;
+    const program = join(import.meta.dirname, "scheduler-process.ts");
     const args = [url, namespace, startMs, epochMs, speed].map(String);
     const child = spawn(process.execPath, [...process.execArgv, program, ...args], {
       stdio: "inherit",
