@@ -20,7 +20,7 @@ export interface Capacity {
   countOf(phase: Exclude<HoldPhase, "gone">): number;
   /** Entries that may be taken now; 0 or more. */
   room(): number;
-  /** Entries that may be taken over from other workers: what can start at once, for they have waited enough. 0 or more. */
+  /** Entries that may be taken over from other workers, at most one per slot; 0 or more. */
   roomForOthers(): number;
   /** Resolves once there is room worth a read, or the signal is aborted. */
   whenRoom(signal: AbortSignal): Promise<void>;
@@ -83,7 +83,7 @@ export function createCapacity(concurrency: number, elapsed: () => number): Capa
     },
     countOf: (phase) => (phase === "waiting" ? counts.waiting + counts.suspects : counts[phase]),
     room: () => roomWith(ahead()),
-    roomForOthers: () => Math.max(0, Math.min(roomWith(0), concurrency - counts.suspects)),
+    roomForOthers: () => Math.max(0, Math.min(roomWith(ahead()), concurrency - counts.suspects)),
     whenRoom(signal) {
       if (signal.aborted || isWorthARead()) return Promise.resolve();
       return new Promise((resolve) => {

@@ -49,7 +49,10 @@ export async function consume(parts: ConsumeParts, signal: AbortSignal): Promise
       if (workLane.mustCompare) await parts.taking.compare(workLane);
       if (workLane.isPaused || workLane.isLeaseLost) await pause(PAUSED_MS, signal);
       else await capacity.whenRoom(signal);
-      if (mayRead(workLane) && !signal.aborted) await readOnce(parts, signal);
+      if (!mayRead(workLane) || signal.aborted) continue;
+      // What others left has waited longest; only when there is none left is there time for what was never delivered.
+      const taken = workLane.doOthersWait ? await parts.taking.reclaim(workLane, signal) : 0;
+      if (taken === 0 && mayRead(workLane) && !signal.aborted) await readOnce(parts, signal);
       failures = 0;
     } catch (error) {
       if (signal.aborted) return;

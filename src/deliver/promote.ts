@@ -49,7 +49,9 @@ async function promoteOne(parts: PromoteParts, signal: AbortSignal): Promise<num
   const asked = Promise.all([redis.zcount(keys.workers, "-inf", clock.now()), redis.hget(keys.meta, "paused")]);
   const [goneCount, paused] = await answerOf(redis, asked, ANSWER_MS);
   workLane.isPaused = paused === "1";
-  if (goneCount > 0) workLane.goneBell.ring();
+  if (goneCount === 0) return seen.movedCount;
+  workLane.doOthersWait = true;
+  workLane.goneBell.ring();
   return seen.movedCount;
 }
 

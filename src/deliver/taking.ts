@@ -86,6 +86,7 @@ export function createTaking({ capacity, leaseMs, accept, lose, announce }: Taki
         if (room === 0 || workLane.isLeaseLost || workLane.isPaused) return 0;
         const claimant = { consumer: workLane.consumer, leaseMs, room };
         const { taken } = await reclaim(workLane.lane, claimant, { signal });
+        workLane.doOthersWait = taken.length > 0;
         accept(workLane, taken);
         tell("entries.reclaimed", workLane, taken.filter((one) => one.isSuspect).length); // that others left is nothing to tell
         return taken.length;

@@ -37,6 +37,8 @@ export interface WorkLane {
   isLeaseLost: boolean;
   /** What Redis has delivered may differ from what is known here: a reply was lost, or the lease. */
   mustCompare: boolean;
+  /** Workers were seen to be gone that may hold entries: those go before what was never delivered. */
+  doOthersWait: boolean;
   /** The blocking read that is under way. */
   reading: Promise<unknown> | undefined;
   /** Rings when something will be due sooner than was thought. */
@@ -57,6 +59,7 @@ export function openWorkLane(lane: Lane, consumer: string): WorkLane {
     nextDueAt: 0,
     isLeaseLost: false,
     mustCompare: false,
+    doOthersWait: true,
     reading: undefined,
     dueBell: createBell(),
     goneBell: createBell(),
