@@ -41,8 +41,21 @@ export async function openScheduler(engine: Engine, lockUrls: readonly string[] 
 
 function openLockClients(engine: Engine, urls: readonly string[] | undefined): Promise<Redis[]> {
   if (urls === undefined) return Promise.all([engine.connect("lock")]);
-  const isAway = (error: Error) => engine.announce({ kind: "redis.away", role: "lock", error });
-  return Promise.all(urls.map((url) => openRedis(url, "lock", isAway)));
+  return Promise.all(urls.map((url) => openLockClient(engine, url)));
+}
+
+/** A connection to a lock server, whose troubles are told of once, when they begin and when they are over. */
+async function openLockClient({ announce }: Engine, url: string): Promise<Redis> {
+  let isAway = false;
+  const client = await openRedis(url, "lock", (error) => {
+    if (!isAway) announce({ kind: "redis.away", role: "lock", error });
+    isAway = true;
+  });
+  client.on("ready", () => {
+    if (isAway) announce({ kind: "redis.back", role: "lock" });
+    isAway = false;
+  });
+  return client;
 }
 
 /** The crons of a broker. Throws DuplicateTask when two share a name. */

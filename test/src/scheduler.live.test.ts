@@ -52,27 +52,52 @@ test("a scheduler says when it is ready, is healthy, and stops when it is told t
   await broker.close();
 });
 
-test("a scheduler that starts after an hour's pause catches up at once", async () => {
-  const { broker, heard, lane } = await application({ expression: "*/5 * * * *" });
-  const signal = new AbortController();
-  const first = createScheduler(broker).run(signal.signal);
+/** Declares the application's cron as if an hour ago, so that a scheduler has something to fire at once. */
+async function declareAnHourAgo({ broker, heard, lane }: Awaited<ReturnType<typeof application>>): Promise<void> {
+  const first = createScheduler(broker);
+  const running = first.run();
   await heard("role.ready");
-  signal.abort();
-  await first;
+  await first.stop();
+  await running;
   const [kept] = await readSchedules(lane, ["sync"]);
   const definition = readDefinition(kept?.definition);
   assert.ok(definition !== undefined);
   const backThen = writeDefinition({ ...definition, changedAt: Date.now() - HOUR });
   await lane.redis.hset(lane.keys.cron, "sync", backThen);
+}
 
-  await using scheduler = createScheduler(broker);
+test("a scheduler that starts after an hour's pause catches up at once", async () => {
+  const app = await application({ expression: "*/5 * * * *" });
+  await declareAnHourAgo(app);
+  await using scheduler = createScheduler(app.broker);
   scheduler.run();
-  await heard("slot.fired");
-  const { events } = await outcomeOf(lane);
+  await app.heard("slot.fired");
+  const { events } = await outcomeOf(app.lane);
   const [missed] = events.flatMap((one) => (one.type === "slot.missed" ? [one] : []));
   assert.ok(missed !== undefined && missed.missedCount >= 10 && missed.missedCount <= 11, JSON.stringify(missed));
-  await broker.close();
+  await app.broker.close();
 });
+
+for (const { down, of } of [
+  { down: 1, of: 3 },
+  { down: 3, of: 3 },
+]) {
+  test(`with ${down} of ${of} lock servers gone, slots fire within two seconds`, async () => {
+    const servers = await Promise.all(Array.from({ length: of }, () => startRedis({ report() {} })));
+    for (const server of servers.slice(0, down)) await server.kill();
+    const app = await application({ expression: "*/5 * * * *" });
+    await declareAnHourAgo(app);
+    await using scheduler = createScheduler(app.broker, { locks: servers.map(({ url }) => url) });
+    const startedAt = performance.now();
+    scheduler.run();
+    await app.heard("slot.fired");
+    assert.ok(performance.now() - startedAt < 2_000, `took ${performance.now() - startedAt} ms`);
+    assert.equal((await outcomeOf(app.lane)).fired.length, 1);
+    await scheduler.stop();
+    await app.broker.close();
+    for (const server of servers) await server[Symbol.asyncDispose]();
+  });
+}
 
 test("a scheduler waits for Redis when it starts, and goes on when it comes back", async () => {
   await using redis = await startRedis({ report() {} });
