@@ -33,6 +33,7 @@ export const COMMANDS: readonly (readonly [command: string, ...args: string[]])[
   ["ZRANGE", "key", "0", "1"],
   ["ZRANGEBYSCORE", "key", "0", "1"],
   ["ZSCORE", "key", "a"],
+  ["ZMSCORE", "key", "a"],
   ["ZCOUNT", "key", "0", "1"],
   ["ZREMRANGEBYSCORE", "key", "0", "1"],
   ["HSET", "key", "a", "b"],
