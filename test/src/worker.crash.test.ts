@@ -149,3 +149,21 @@ test("one poison among many dies after exactly maxDeliveries, and nobody dies wi
   const others = await work.ledger.ended([...before, ...after].map(({ id }) => id));
   for (const one of others) assert.equal(one.type, "run.succeeded");
 });
+
+test("what a killed worker had in hand is taken over long before the backlog is done", async () => {
+  await using work = await openWork();
+  const { sleep } = declare(work, () => new Promise((resolve) => setTimeout(resolve, 10)));
+  await using first = await startWorkerProcess(work, { concurrency: 5 });
+  const held = await sleep.kiqMany(Array.from({ length: 5 }, () => ({ ms: 60_000 })));
+  await work.ledger.waitFor((events) => events.filter((event) => event.type === "run.started").length === 5);
+  const backlog = await sleep.kiqMany(Array.from({ length: 3_000 }, () => ({ ms: 10 })));
+  work.work({ lease: "1s", concurrency: 5 });
+  first.kill("SIGKILL");
+  await work.ledger.ended(
+    [...held, ...backlog].map(({ id }) => id),
+    60_000,
+  );
+  const order = (await work.ledger.events()).flatMap((event) => (event.type === "run.succeeded" ? [event.run] : []));
+  const last = Math.max(...held.map(({ id }) => order.indexOf(id)));
+  assert.ok(last < order.length * 0.8, `the last of them ended as number ${last} of ${order.length}`);
+});
