@@ -8,6 +8,7 @@ import type { TasktrailError } from "../errors.ts";
 import type { Carrier, Ended } from "../middleware.ts";
 import type { RunContext } from "../run.ts";
 import type { Timed } from "./deadline.ts";
+import type { Effect } from "./invoke.ts";
 
 /** One try at a run's handler, while it goes on. */
 export interface Attempt extends Timed {
@@ -19,6 +20,8 @@ export interface Attempt extends Timed {
   readonly input: unknown;
   /** The overlap lock of a cron run; undefined when it needs none. */
   readonly lock: HeldLock | undefined;
+  /** What its handler put off until all is committed. */
+  readonly effects: Effect[];
   /** Its own trace context, or else that of the dispatch. */
   carrier: Carrier;
   /** By the monotonic clock, in ms. */

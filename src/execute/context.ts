@@ -15,11 +15,9 @@ const PROGRESS_EVERY_MS = 1_000;
 export interface ContextParts {
   readonly clock: Clock;
   /** Records what changes no state. */
-  readonly note: (event: EventDraft) => void;
+  readonly note: (attempt: Attempt, event: EventDraft) => void;
   /** Called when the deadline was moved. */
   readonly onExtended: (attempt: Attempt) => void;
-  /** Takes what is to run once all is committed. */
-  readonly onCommit: (effect: () => unknown) => void;
 }
 
 /** The third argument of a handler. What costs something, such as the signal, is made when it is asked for. */
@@ -51,7 +49,7 @@ export function makeRunContext(attempt: Attempt, parts: ContextParts): Abortable
     extend: (by) => extend(attempt, parts, by),
     onCommit(effect) {
       if (typeof effect !== "function") throw invalidOption("onCommit", "takes a function");
-      parts.onCommit(effect);
+      attempt.effects.push(effect);
     },
   };
   if (meta.cron !== undefined) context.slot = slotOf(meta.cron);
@@ -123,7 +121,7 @@ function trackProgress(attempt: Attempt, { clock, note }: ContextParts): Progres
   };
   const send = () => {
     const event = take();
-    if (event !== undefined) note(event);
+    if (event !== undefined) note(attempt, event);
   };
   return {
     report(done: number, total?: number, text?: string) {

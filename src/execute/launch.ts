@@ -8,9 +8,8 @@ import type { Carrier, Ended, Middleware, Notice } from "../middleware.ts";
 import { aroundExecute } from "./around-execute.ts";
 import type { Attempt } from "./attempt.ts";
 import { conclude } from "./conclude.ts";
-import { makeRunContext } from "./context.ts";
+import { type ContextParts, makeRunContext } from "./context.ts";
 import { createDeadlines } from "./deadline.ts";
-import type { Effect } from "./invoke.ts";
 import type { Outcome } from "./outcome.ts";
 import { watchLock } from "./overlap.ts";
 import { runHandler } from "./run-handler.ts";
@@ -57,6 +56,15 @@ export function createLauncher(parts: LauncherParts): Launcher {
     attempt.told?.abort(timedOut(record.name, policies.timeoutMs));
   });
 
+  const contextParts: ContextParts = {
+    clock,
+    note: ({ hold }, event) => settlerOf(hold.workLane).note(event, hold),
+    onExtended(attempt) {
+      deadlines.moved(attempt);
+      parts.onDeadline(attempt.deadlineAt);
+    },
+  };
+
   const launch = (one: Launch) => {
     const attempt = attemptOf(one);
     const middleware = parts.middleware();
@@ -91,13 +99,7 @@ export function createLauncher(parts: LauncherParts): Launcher {
   };
 
   const begin = (attempt: Attempt, settler: Settler) => {
-    const effects: Effect[] = [];
-    const told = makeRunContext(attempt, {
-      clock,
-      note: (event) => settler.note(event, attempt.hold),
-      onExtended: watch,
-      onCommit: (effect) => effects.push(effect),
-    });
+    const told = makeRunContext(attempt, contextParts);
     attempt.told = told;
     attempt.hold.abort = told.abort;
     deadlines.add(attempt);
@@ -106,7 +108,7 @@ export function createLauncher(parts: LauncherParts): Launcher {
     const { scope, maxPayloadBytes } = parts;
     let result: unknown;
     try {
-      result = runHandler(attempt, { scope, context: told.context, effects, maxPayloadBytes });
+      result = runHandler(attempt, { scope, context: told.context, maxPayloadBytes });
     } catch (error) {
       return finish(attempt, failure(attempt, error));
     }
@@ -115,10 +117,6 @@ export function createLauncher(parts: LauncherParts): Launcher {
       (value) => finish(attempt, { isSuccess: true, value }),
       (error: unknown) => finish(attempt, failure(attempt, error)),
     );
-  };
-  const watch = (attempt: Attempt) => {
-    deadlines.moved(attempt);
-    parts.onDeadline(attempt.deadlineAt);
   };
   const overrun = (attempt: Attempt, settler: Settler) => {
     settler.note({ type: "run.overran", ...ofAttempt(attempt), reason: "lock_expired" }, attempt.hold);
@@ -170,6 +168,7 @@ const none: Carrier = Object.freeze({});
 function attemptOf(launch: Launch): Attempt {
   return {
     ...launch,
+    effects: [],
     carrier: none,
     startedAt: 0,
     deadlineAt: 0,

@@ -4,19 +4,18 @@ import type { WorkerScope } from "../di/worker-scope.ts";
 import { currentRun } from "../enqueue/current-run.ts";
 import type { RunContext } from "../run.ts";
 import type { Attempt } from "./attempt.ts";
-import { type Effect, invoke } from "./invoke.ts";
+import { invoke } from "./invoke.ts";
 
 /** What a handler runs with. */
 export interface HandlerParts {
   readonly scope: WorkerScope;
   readonly context: RunContext;
-  readonly effects: readonly Effect[];
   readonly maxPayloadBytes: number;
 }
 
 /** Runs an attempt's handler with its dependencies. A promise only when there is something to wait for; throws or rejects with what went wrong. */
-export function runHandler(attempt: Attempt, { scope, context, effects, maxPayloadBytes }: HandlerParts): unknown {
-  const { record, input, meta, carrier, hold } = attempt;
+export function runHandler(attempt: Attempt, { scope, context, maxPayloadBytes }: HandlerParts): unknown {
+  const { record, input, meta, carrier, hold, effects } = attempt;
   const { run } = hold.delivery.entry;
   const keep = (given: unknown) => keepResult(attempt, given, maxPayloadBytes);
   const call = { record, input, scope, context, effects, keep };
