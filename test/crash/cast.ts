@@ -3,8 +3,12 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
+/** What a process of a scenario runs. */
+export type Program = "worker" | "producer" | "projector";
+
 /** A process of a scenario. */
 export interface Actor {
+  readonly program: Program;
   readonly pid: number;
   /** Resolves when it has printed a line that begins so; rejects when it ends first. */
   says(word: string): Promise<string>;
@@ -19,7 +23,7 @@ export interface Actor {
 
 /** The processes of a scenario: those that are left are killed when it ends. */
 export interface Cast extends AsyncDisposable {
-  start(program: "worker" | "producer" | "projector", env: Readonly<Record<string, string>>): Actor;
+  start(program: Program, env: Readonly<Record<string, string>>): Actor;
   /** When each pid was killed, in ms since 1970. */
   readonly deaths: ReadonlyMap<number, number>;
   readonly all: readonly Actor[];
@@ -38,7 +42,7 @@ export function gather(env: Readonly<Record<string, string>>): Cast {
         env: { ...process.env, LOG_LEVEL: "warn", ...env, ...more },
         stdio: ["ignore", "pipe", "pipe"],
       });
-      const actor = act(child, deaths);
+      const actor = act(child, program, deaths);
       all.push(actor);
       return actor;
     },
@@ -48,7 +52,7 @@ export function gather(env: Readonly<Record<string, string>>): Cast {
   };
 }
 
-function act(child: ChildProcess, deaths: Map<number, number>): Actor {
+function act(child: ChildProcess, program: Program, deaths: Map<number, number>): Actor {
   const lines: string[] = [];
   const errors: string[] = [];
   const waiting = new Set<() => void>();
@@ -65,6 +69,7 @@ function act(child: ChildProcess, deaths: Map<number, number>): Actor {
   void ended.then(stir);
   const isAlive = () => child.exitCode === null && child.signalCode === null;
   return {
+    program,
     pid: child.pid as number,
     ended,
     isAlive,

@@ -126,7 +126,7 @@ export const sigtermWhileReading: Scenario = {
     const rounds = 6;
     for (let round = 0; round < rounds; round += 1) {
       await stage.workers(2, { concurrency: CONCURRENCY });
-      const idle = stage.cast.all.filter((actor) => actor.isAlive());
+      const idle = stage.cast.all.filter((actor) => actor.program === "worker" && actor.isAlive());
       const produced = stage.produce(Math.floor(stage.size / rounds));
       await delay(stage.random.between(200, 600));
       for (const actor of idle) actor.signal("SIGTERM");

@@ -15,7 +15,7 @@ async function killAndReplace(
   for (let kills = 0; ; kills += 1) {
     await delay(everyMs, undefined, { signal }).catch(() => {});
     if (signal.aborted) return kills;
-    const alive = cast.all.filter((actor) => actor.isAlive());
+    const alive = cast.all.filter((actor) => actor.program === "worker" && actor.isAlive());
     await random.pick(alive).kill();
     await workers(1, { concurrency: CONCURRENCY });
   }
