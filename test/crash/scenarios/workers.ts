@@ -25,7 +25,7 @@ async function killAndReplace(
 export const workerKilled: Scenario = {
   name: "worker-kill",
   what: "workers are killed with -9 about once a second, and replaced, while runs are dispatched and worked",
-  sizes: { ladder: 20_000, small: 1_000 },
+  sizes: { ladder: 20_000, small: 3_000 },
   allowedDuplicates: (size) => Math.ceil(size / 100) * HELD,
   async play(stage) {
     await stage.workers(WORKERS, { concurrency: CONCURRENCY });
