@@ -1,5 +1,6 @@
 -- Gives a worker an entry that it holds and never received, because the reply that brought it was lost.
 -- The delivery count goes up by one, which makes the lost delivery void. What is held by another by now is left alone.
+-- It is recorded, for the delivery before may have been begun: a worker that lost its lease forgets what it ran, and gets it back here.
 --
 -- KEYS: 1 stream (tasks or again)  2 events  3 strikes
 -- ARGV: 1 consumer  2 stream number  3 id  4 delivery  5 header
@@ -12,6 +13,11 @@ if not row or row[4] ~= tonumber(ARGV[4]) then return { 'moved', now } end
 
 local claimed = redis.call('XCLAIM', KEYS[1], 'workers', me, 0, id) -- allowed when memory is full, and lets the rest pass
 if claimed[1] and claimed[1][2] then
+  local fields, found = claimed[1][2], {}
+  for i = 1, #fields, 2 do found[fields[i]] = fields[i + 1] end
+  redis.call('XADD', KEYS[2], '*', 'h', ARGV[5], 'n', 1, 'events', '[{"type":"run.recovered","run":' .. cjson.encode(found.run or '')
+    .. ',"task":' .. cjson.encode(found.task or '') .. ',"attempt":' .. (string.match(found.attempt or '', '^[1-9]%d?%d?%d?%d?$') or '0')
+    .. ',"delivery":' .. (row[4] + 1) .. ',"to":' .. cjson.encode(me) .. ',"at":' .. now .. '}]')
   return { 'received', now, row[4] + 1, tonumber(redis.call('HGET', KEYS[3], mark) or '0'), claimed[1][2] }
 end
 redis.call('XACK', KEYS[1], 'workers', id)

@@ -160,7 +160,7 @@ describe("an entry whose delivery was lost on the way", () => {
       (await settle(lane, { consumer: "w", settlements: [started(again), succeeded(again)] })).refused.size,
       0,
     );
-    assert.deepEqual(await types(lane, run), ["run.enqueued", "run.started", "run.succeeded"]);
+    assert.deepEqual(await types(lane, run), ["run.enqueued", "run.recovered", "run.started", "run.succeeded"]);
   });
 
   test("stays a suspect, with its strikes, when it was taken over from a worker that died", async () => {
@@ -213,7 +213,7 @@ describe("an entry whose delivery was lost on the way", () => {
     assert.equal((await receiveAgain(server.redis, lane.keys, "w", lost))?.delivery, 2);
     await server.redis.xdel(lane.keys.tasks, lost.id);
     assert.equal(await receiveAgain(server.redis, lane.keys, "w", { ...lost, delivery: 2 }), undefined);
-    assert.deepEqual(await types(lane), ["run.enqueued", "run.lost"]);
+    assert.deepEqual(await types(lane), ["run.enqueued", "run.recovered", "run.lost"]);
   });
 });
 
