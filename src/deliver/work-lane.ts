@@ -1,7 +1,7 @@
 import type { Delivery } from "../../streams/entry.ts";
 import type { Lane } from "../../streams/lane.ts";
+import { type Bell, createBell } from "../bell.ts";
 import type { TasktrailError } from "../errors.ts";
-import { type Bell, createBell } from "./bell.ts";
 
 /** Where a held entry is in a worker's hands. `settling`: its outcome is on its way to Redis. `gone`: settled, or no longer this worker's. */
 export type HoldPhase = "waiting" | "running" | "settling" | "gone";

@@ -1,8 +1,8 @@
 import { refusal } from "../../streams/connect.ts";
 import type { Lane } from "../../streams/lane.ts";
+import { type Bell, createBell } from "../bell.ts";
 import type { Engine } from "../engine.ts";
 import { sendHooks } from "../enqueue/around-send.ts";
-import { type Alarm, createAlarm } from "./alarm.ts";
 import { type Current, createCurrent } from "./keep-current.ts";
 import type { TimeDeps } from "./keep-time.ts";
 import { cronsOf, type Opened } from "./open.ts";
@@ -13,17 +13,17 @@ import { newSchedule, type SchedulerDeps } from "./schedule.ts";
 export interface SchedulerParts {
   readonly engine: Engine;
   readonly opened: Opened;
-  /** Default: alarms by this machine's time. Tests make hours pass in seconds. */
-  readonly makeAlarm?: (() => Alarm) | undefined;
+  /** Default: bells by this machine's time. Tests make hours pass in seconds. */
+  readonly makeBell?: (() => Bell) | undefined;
 }
 
 /** Puts a scheduler together: what its two loops need, of which one keeps up with Redis, and the other fires. */
-export function assemble({ engine, opened, makeAlarm = createAlarm }: SchedulerParts): {
+export function assemble({ engine, opened, makeBell = createBell }: SchedulerParts): {
   readonly current: Current;
   readonly deps: TimeDeps;
 } {
   const { clock, lanes, locks, incarnation, redis } = opened;
-  const [alarm, refreshAlarm] = [makeAlarm(), createAlarm()];
+  const [bell, refreshBell] = [makeBell(), createBell()];
   const schedules = cronsOf(engine).map((record) => newSchedule(record, lanes.get(record.queue) as Lane));
   const deps: SchedulerDeps = {
     incarnation,
@@ -33,13 +33,13 @@ export function assemble({ engine, opened, makeAlarm = createAlarm }: SchedulerP
     now: clock.now,
     elapsed: () => engine.clock.elapsed(),
     schedules,
-    alarm,
+    bell,
   };
   let isReady = false;
   const current = createCurrent({
     clock: engine.clock,
     redis,
-    alarm: refreshAlarm,
+    bell: refreshBell,
     async refresh() {
       await refresh(deps);
       if (!isReady) engine.announce({ kind: "role.ready", role: "scheduler", facts: { schedules: schedules.length } });
@@ -49,10 +49,10 @@ export function assemble({ engine, opened, makeAlarm = createAlarm }: SchedulerP
       if (isOurs(error, opened)) engine.announce({ kind: "problem", what: "schedules could not be read", error });
     },
   });
-  redis.on("ready", refreshAlarm.ring); // what it keeps may not be what it kept
+  redis.on("ready", refreshBell.ring); // what it keeps may not be what it kept
   const isCurrent = () => {
     if (current.isKnown()) return true;
-    refreshAlarm.ring();
+    refreshBell.ring();
     return false;
   };
   return { current, deps: { ...deps, isCurrent } };

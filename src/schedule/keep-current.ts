@@ -1,8 +1,8 @@
 import type { Redis } from "ioredis";
 import { reconnectDelayMs } from "../../streams/connect.ts";
 import { pause } from "../../streams/lane.ts";
+import type { Bell } from "../bell.ts";
 import type { Clock } from "../clock.ts";
-import type { Alarm } from "./alarm.ts";
 import { DECLARED_FOR_MS } from "./reconcile.ts";
 
 /** How often it is read anew how schedules stand, in ms. */
@@ -21,7 +21,7 @@ export interface CurrentDeps {
   /** Told when a refresh has failed. It is tried again in any case. */
   readonly failed: (error: unknown) => void;
   /** Rung for a refresh out of turn. */
-  readonly alarm: Alarm;
+  readonly bell: Bell;
 }
 
 /** How current this process is. */
@@ -30,12 +30,12 @@ export interface Current {
   isKnown(): boolean;
   /** Since the last refresh, in ms. */
   ageMs(): number;
-  /** Refreshes every twenty seconds until aborted; at once when the alarm is rung. */
+  /** Refreshes every twenty seconds until aborted; at once when the bell is rung. */
   keep(signal: AbortSignal): Promise<void>;
 }
 
 /** Keeps this process current with what Redis keeps, and with its clock. */
-export function createCurrent({ clock, redis, refresh, failed, alarm }: CurrentDeps): Current {
+export function createCurrent({ clock, redis, refresh, failed, bell }: CurrentDeps): Current {
   const apart = () => clock.now() - clock.elapsed();
   const startedAt = clock.elapsed();
   let refreshedAt: number | undefined;
@@ -66,7 +66,7 @@ export function createCurrent({ clock, redis, refresh, failed, alarm }: CurrentD
           continue;
         }
         // Not all schedulers at the same moment.
-        await alarm.wait(REFRESH_MS * (0.9 + Math.random() * 0.2), signal);
+        await bell.sleep(REFRESH_MS * (0.9 + Math.random() * 0.2), signal);
       }
     },
   };

@@ -11,7 +11,7 @@ const LONGEST_SLEEP_MS = 5_000;
 
 /** What a firing loop asks about the state of things. */
 export interface TimeDeps extends SchedulerDeps {
-  /** False while it is not known what time it is in Redis. Then it is asked for, and the alarm is rung. */
+  /** False while it is not known what time it is in Redis. Then it is asked for, and the bell is rung. */
   readonly isCurrent: () => boolean;
 }
 
@@ -23,11 +23,11 @@ export async function keepTime(deps: TimeDeps, signal: AbortSignal): Promise<voi
     for (const schedule of due.slice(0, AT_A_TIME - firing.size)) {
       const work: Promise<void> = attend(deps, schedule).finally(() => {
         firing.delete(work);
-        deps.alarm.ring();
+        deps.bell.ring();
       });
       firing.add(work);
     }
-    await deps.alarm.wait(sleepMs(deps), signal);
+    await deps.bell.sleep(sleepMs(deps), signal);
   }
   await Promise.all(firing);
 }

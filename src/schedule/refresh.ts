@@ -18,7 +18,7 @@ const ANSWER_MS = 3_000;
 export async function refresh(deps: SchedulerDeps): Promise<void> {
   const lanes = Map.groupBy(deps.schedules, ({ lane }) => lane);
   for (const [lane, schedules] of lanes) await refreshLane(deps, lane, schedules);
-  deps.alarm.ring();
+  deps.bell.ring();
 }
 
 async function refreshLane(deps: SchedulerDeps, lane: Lane, schedules: readonly Schedule[]): Promise<void> {

@@ -1,12 +1,12 @@
 import type { Lane } from "../../streams/lane.ts";
 import type { Locks } from "../../streams/locks.ts";
 import type { Standing } from "../../streams/schedules.ts";
+import type { Bell } from "../bell.ts";
 import { readPattern, slotsOf } from "../define/pattern.ts";
 import type { CronRecord, TaskRecord } from "../define/task.ts";
 import { openZone, type Zone } from "../define/zone.ts";
 import type { SendHook } from "../enqueue/around-send.ts";
 import type { Notice } from "../middleware.ts";
-import type { Alarm } from "./alarm.ts";
 import { contentOf, type Definition, readDefinition, type ScheduleContent } from "./definition.ts";
 import { decide, type Plan, type Situation } from "./misfire.ts";
 import { dueAtOf } from "./slots.ts";
@@ -25,7 +25,7 @@ export interface SchedulerDeps {
   readonly elapsed: () => number;
   readonly schedules: readonly Schedule[];
   /** Rung when what is due next may have changed. */
-  readonly alarm: Alarm;
+  readonly bell: Bell;
 }
 
 /** A schedule that this process declares, as it was last read. Changed by `adopt` and `moveOn` alone. */

@@ -77,7 +77,7 @@ async function lateness({ url, namespace, crons, slots, schedulers }: Setting) {
     done = Promise.withResolvers();
     const left = MINUTE_MS - (now() % MINUTE_MS);
     shiftMs -= left - LEAD_MS;
-    for (const { alarm } of all) alarm.ring();
+    for (const { bell } of all) bell.ring();
     await done.promise;
   }
   stopping.abort();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createAlarm } from "../../../src/schedule/alarm.ts";
+import { createBell } from "../../../src/bell.ts";
 import { createCurrent } from "../../../src/schedule/keep-current.ts";
 import { createRedisClock } from "../../../streams/lane.ts";
 
@@ -14,11 +14,11 @@ function machine() {
   const clock = { now: () => 1_700_000_000_000 + elapsed + wrongBy, elapsed: () => elapsed };
   const corrected = createRedisClock(clock.now);
   const redisNow = () => 1_700_000_000_000 + elapsed;
-  const alarm = createAlarm();
+  const bell = createBell();
   const current = createCurrent({
     clock,
     redis,
-    alarm,
+    bell,
     async refresh() {
       refreshCount += 1;
       corrected.learn(redisNow(), elapsed, elapsed);
@@ -31,12 +31,12 @@ function machine() {
   const setClock = (ms: number) => {
     wrongBy += ms;
   };
-  return { current, corrected, redisNow, alarm, pass, setClock, refreshes: () => refreshCount };
+  return { current, corrected, redisNow, bell, pass, setClock, refreshes: () => refreshCount };
 }
 
 for (const jump of [300_000, -300_000, 80]) {
   test(`after a clock was set by ${jump} ms nothing is known until Redis was asked, and then its time is right`, async () => {
-    const { current, corrected, redisNow, alarm, pass, setClock, refreshes } = machine();
+    const { current, corrected, redisNow, bell, pass, setClock, refreshes } = machine();
     const stopping = new AbortController();
     const kept = current.keep(stopping.signal);
     await new Promise(setImmediate);
@@ -45,7 +45,7 @@ for (const jump of [300_000, -300_000, 80]) {
     assert.equal(current.isKnown(), true);
     setClock(jump);
     assert.equal(current.isKnown(), false);
-    alarm.ring();
+    bell.ring();
     await new Promise(setImmediate);
     assert.equal(current.isKnown(), true);
     assert.equal(refreshes(), 2);
