@@ -4,6 +4,7 @@ import type { Broker } from "./define/broker.ts";
 import type { ProjectorOptions, Role } from "./define/role.ts";
 import { type Engine, engineOf } from "./engine.ts";
 import { invalidOption } from "./errors.ts";
+import { makeRole } from "./roles.ts";
 
 /**
  * Makes a projector: it keeps the ledger's archive and the tables `task_runs` and `cron_job_runs` in Postgres, each event exactly once,
@@ -14,11 +15,11 @@ export function createProjector(broker: Broker, options: ProjectorOptions = {}):
   const { batch } = projectorSettings(options);
   const engine = engineOf(broker);
   const database = databaseOf(engine);
-  const stopping = new AbortController();
   let projector: Projector | undefined;
-  let running: Promise<void> | undefined;
+  let isLive = false;
 
   const run = async (signal: AbortSignal) => {
+    isLive = true;
     // Postgres' driver is loaded here, so that importing tasktrail never does.
     const { createProjection } = await import("../projections/project.ts");
     projector = createProjection({
@@ -36,19 +37,7 @@ export function createProjector(broker: Broker, options: ProjectorOptions = {}):
       engine.announce({ kind: "role.stopped", role: "projector" });
     }
   };
-  const stop = async () => {
-    stopping.abort();
-    await running?.catch(() => {}); // told to whoever called run
-  };
-  return {
-    run(signal) {
-      running ??= run(signal === undefined ? stopping.signal : AbortSignal.any([signal, stopping.signal]));
-      return running;
-    },
-    stop,
-    health: () => projector?.health() ?? { isLive: running !== undefined, isReady: false, lastReadAgeMs: 0 },
-    [Symbol.asyncDispose]: stop,
-  };
+  return makeRole({ run, health: () => projector?.health() ?? { isLive, isReady: false, lastReadAgeMs: 0 } });
 }
 
 function databaseOf({ database }: Engine): string | (() => unknown) {

@@ -4,6 +4,7 @@ import { schedulerSettings } from "./config.ts";
 import type { Broker } from "./define/broker.ts";
 import type { Health, Role, SchedulerOptions } from "./define/role.ts";
 import { engineOf } from "./engine.ts";
+import { makeRole } from "./roles.ts";
 import { assemble } from "./schedule/assemble.ts";
 import { type Current, REFRESH_MS } from "./schedule/keep-current.ts";
 import { keepTime } from "./schedule/keep-time.ts";
@@ -19,9 +20,7 @@ export function createScheduler(broker: Broker, options: SchedulerOptions = {}):
   const { locks } = schedulerSettings(options);
   const engine = engineOf(broker);
   cronsOf(engine);
-  const stopping = new AbortController();
   let current: Current | undefined;
-  let running: Promise<void> | undefined;
   let isLive = false;
 
   const run = async (signal: AbortSignal) => {
@@ -37,19 +36,7 @@ export function createScheduler(broker: Broker, options: SchedulerOptions = {}):
       engine.announce({ kind: "role.stopped", role: "scheduler" });
     }
   };
-  const stop = async () => {
-    stopping.abort();
-    await running?.catch(() => {}); // told to whoever called run
-  };
-  return {
-    run(signal) {
-      running ??= run(signal === undefined ? stopping.signal : AbortSignal.any([signal, stopping.signal]));
-      return running;
-    },
-    stop,
-    health: () => healthOf(current, isLive),
-    [Symbol.asyncDispose]: stop,
-  };
+  return makeRole({ run, health: () => healthOf(current, isLive) });
 }
 
 /** Makes what a lane needs, as soon as Redis is there. Throws when this version cannot work with it. */

@@ -1,10 +1,9 @@
-import { setMaxListeners } from "node:events";
 import type { Redis } from "ioredis";
 import { createRedisClock, ensureLane, newIncarnation, openLane } from "../streams/lane.ts";
 import { type WorkerSettings, workerSettings } from "./config.ts";
 import type { Broker } from "./define/broker.ts";
 import { createRegistry } from "./define/registry.ts";
-import type { Role, WorkerOptions } from "./define/role.ts";
+import type { Health, Role, WorkerOptions } from "./define/role.ts";
 import { openConnections } from "./deliver/connections.ts";
 import { drain } from "./deliver/drain.ts";
 import { runLoops } from "./deliver/loops.ts";
@@ -16,6 +15,7 @@ import { override } from "./di/provider.ts";
 import { openWorkerScope, type WorkerScope } from "./di/worker-scope.ts";
 import { type Engine, engineOf } from "./engine.ts";
 import { noTasks } from "./errors.ts";
+import { makeRole } from "./roles.ts";
 import { longestTimeout } from "./stock/timeouts.ts";
 import { getWorkerInfo } from "./stock/worker-info.ts";
 
@@ -35,7 +35,14 @@ export function createWorker(broker: Broker, options: WorkerOptions = {}): Role 
   const scope = openScope(engine, settings, consumer);
   for (const record of runnable) scope.plan(record.deps);
   const queues = settings.queues ?? engine.queues();
-  return asRole(engine, (signal, state) => work({ engine, settings, queues, scope, consumer, state }, signal));
+  const state: State = { isReady: false, isLive: true, answeredAt: engine.clock.elapsed(), workLanes: [] };
+  return makeRole({
+    run: (signal) =>
+      work({ engine, settings, queues, scope, consumer, state }, signal).finally(() => {
+        state.isLive = false;
+      }),
+    health: (isStopping) => healthOf(state, { elapsed: engine.clock.elapsed(), isStopping }),
+  });
 }
 
 function openScope(engine: Engine, settings: WorkerSettings, worker: string): WorkerScope {
@@ -53,46 +60,15 @@ interface State {
   isLive: boolean;
   answeredAt: number;
   workLanes: readonly WorkLane[];
-  isConnected: () => boolean;
+  connections?: readonly Redis[];
 }
 
-/** A worker runs once. */
-function asRole({ clock }: Engine, run: (signal: AbortSignal, state: State) => Promise<void>): Role {
-  const state: State = {
-    isReady: false,
-    isLive: true,
-    answeredAt: clock.elapsed(),
-    workLanes: [],
-    isConnected: () => false,
-  };
-  const stopping = new AbortController();
-  setMaxListeners(0, stopping.signal);
-  let running: Promise<void> | undefined;
-  const stop = async () => {
-    stopping.abort();
-    await running?.catch(() => {}); // whoever called run() hears of it
-  };
+function healthOf(state: State, { elapsed, isStopping }: { elapsed: number; isStopping: boolean }): Health {
+  const { isLive, isReady, answeredAt, workLanes, connections = [] } = state;
   return {
-    run(signal) {
-      running ??= run(stopping.signal, state).finally(() => {
-        state.isLive = false;
-      });
-      const abort = () => stopping.abort();
-      if (signal?.aborted === true) abort();
-      signal?.addEventListener("abort", abort, { once: true });
-      return running.finally(() => signal?.removeEventListener("abort", abort));
-    },
-    stop,
-    health: () => ({
-      isLive: state.isLive,
-      isReady:
-        state.isReady &&
-        !stopping.signal.aborted &&
-        state.isConnected() &&
-        state.workLanes.every((one) => !one.isLeaseLost),
-      lastReadAgeMs: Math.max(0, Math.round(clock.elapsed() - state.answeredAt)),
-    }),
-    [Symbol.asyncDispose]: stop,
+    isLive,
+    isReady: isReady && !isStopping && connections.every(isOpen) && workLanes.every(({ isLeaseLost }) => !isLeaseLost),
+    lastReadAgeMs: Math.max(0, Math.round(elapsed - answeredAt)),
   };
 }
 
@@ -111,7 +87,7 @@ async function work(parts: WorkParts, signal: AbortSignal): Promise<void> {
   const { announce, clock } = engine;
   const told = { worker: consumer, queues, concurrency: settings.concurrency };
   const connections = await openConnections(engine, queues.length);
-  state.isConnected = () => [connections.command, ...connections.readers.map(({ redis }) => redis)].every(isOpen);
+  state.connections = [connections.command, ...connections.readers.map(({ redis }) => redis)];
   const onAnswer = () => {
     state.answeredAt = clock.elapsed();
   };

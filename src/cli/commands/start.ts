@@ -3,36 +3,14 @@ import { createProjector } from "../../projector.ts";
 import { createScheduler } from "../../scheduler.ts";
 import { createWorker } from "../../worker.ts";
 import { type Cli, example } from "../command.ts";
-import { type Application, loadApplication, requireTasks } from "../load.ts";
-import {
-  addRoleOptions,
-  addWorkerOptions,
-  healthPlace,
-  runWatched,
-  type WorkerFlags,
-  workerOptions,
-} from "../role-options.ts";
-import { type RoleSet, runRoles } from "../run-roles.ts";
+import type { Application } from "../load.ts";
+import { runsRoles } from "../role-command.ts";
+import { addWorkerOptions, type WorkerFlags, workerOptions } from "../role-options.ts";
+import type { RoleSet } from "../run-roles.ts";
 
 /** `tasktrail start APP`: worker, scheduler and projector in one process. */
-export function start(command: Command, { terminal, outcome }: Cli): void {
-  addWorkerOptions(addRoleOptions(command)).action(
-    async (app: string, modules: readonly string[], flags: WorkerFlags) => {
-      if (flags.watch === true) {
-        outcome.exitCode = await runWatched();
-        return;
-      }
-      const application = await loadApplication({ app, modules, cwd: terminal.cwd });
-      requireTasks(application, "task");
-      await runRoles({
-        application,
-        terminal,
-        forMs: flags.for,
-        health: healthPlace(flags, terminal.env),
-        make: () => makeAll(application, flags),
-      });
-    },
-  );
+export function start(command: Command, cli: Cli): void {
+  addWorkerOptions(runsRoles<WorkerFlags>(command, cli, { needs: "task", make: makeAll }));
   example(command, "start ./tasks.ts", "start ./tasks.ts --watch --concurrency 20");
 }
 
