@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
-import type { Redis } from "ioredis";
+import { describe, test } from "node:test";
 import type { Delivery } from "../../streams/entry.ts";
 import { FORMAT, type Lane } from "../../streams/lane.ts";
 import { beat, leave, reclaim } from "../../streams/leases.ts";
@@ -8,23 +7,17 @@ import { cancel } from "../../streams/schedules.ts";
 import { settle } from "../../streams/settle.ts";
 import {
   aWorker,
-  connect,
   enqueueOne,
   freshLane,
   LEASE_MS,
   lapse,
   privateRedis,
+  redis,
   redisNow,
   succeeded,
   take,
   takeOne,
 } from "./live-lane.ts";
-
-let redis: Redis;
-before(async () => {
-  redis = await connect();
-});
-after(() => redis.disconnect());
 
 const beatAs = (lane: Lane, consumer: string, leaseMs = LEASE_MS) => beat(lane.redis, lane.keys, { consumer, leaseMs });
 

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
-import type { Redis } from "ioredis";
+import { describe, test } from "node:test";
 import { EnqueueRefused, enqueue } from "../../streams/enqueue.ts";
 import { CallFailed, type Lane } from "../../streams/lane.ts";
 import { compareIds } from "../../streams/ledger.ts";
@@ -9,22 +8,16 @@ import { runScript } from "../../streams/scripts.ts";
 import {
   aRun,
   assertLegal,
-  connect,
   enqueueOne,
   freshLane,
   ledger,
   privateRedis,
+  redis,
   redisNow,
   sameLane,
   take,
   types,
 } from "./live-lane.ts";
-
-let redis: Redis;
-before(async () => {
-  redis = await connect();
-});
-after(() => redis.disconnect());
 
 test("a run waits in its queue, with all of its fields, and the ledger tells of it", async () => {
   const lane = await freshLane(redis);

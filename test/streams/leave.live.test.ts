@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
-import type { Redis } from "ioredis";
+import { describe, test } from "node:test";
 import { enqueue } from "../../streams/enqueue.ts";
 import type { Delivery } from "../../streams/entry.ts";
 import type { Lane } from "../../streams/lane.ts";
@@ -10,24 +9,18 @@ import {
   aRun,
   assertLegal,
   aWorker,
-  connect,
   enqueueOne,
   freshLane,
   holdings,
   LEASE_MS,
   ledger,
   privateRedis,
+  redis,
   started,
   succeeded,
   take,
   types,
 } from "./live-lane.ts";
-
-let redis: Redis;
-before(async () => {
-  redis = await connect();
-});
-after(() => redis.disconnect());
 
 const reclaimAs = (lane: Lane, consumer: string, room = 100) => reclaim(lane, { consumer, leaseMs: LEASE_MS, room });
 

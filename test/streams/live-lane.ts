@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { after } from "node:test";
 import type { Redis } from "ioredis";
 import { startRedis } from "../../src/dev/start-redis.ts";
 import { openRedis, ready } from "../../streams/connect.ts";
@@ -22,6 +23,10 @@ export async function connect(url?: string): Promise<Redis & AsyncDisposable> {
   assert.ok(await ready(redis, 5_000));
   return Object.assign(redis, { [Symbol.asyncDispose]: async () => redis.disconnect() });
 }
+
+/** The client of a test file, on the Redis that all of them share. */
+export const redis = await connect();
+after(() => redis.disconnect());
 
 /** A fresh lane that is open for workers, on a namespace of its own. */
 export async function freshLane(redis: Redis, queue = "default"): Promise<Lane> {

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Redis } from "ioredis";
 import { enqueue } from "../../streams/enqueue.ts";
 import type { Delivery } from "../../streams/entry.ts";
 import type { Lane } from "../../streams/lane.ts";
@@ -19,6 +18,7 @@ import {
   lapse,
   ledger,
   privateRedis,
+  redis,
   redisNow,
   sameLane,
   started,
@@ -27,12 +27,6 @@ import {
   takeOne,
   types,
 } from "./live-lane.ts";
-
-let redis: Redis;
-before(async () => {
-  redis = await connect();
-});
-after(() => redis.disconnect());
 
 const reclaimAs = (lane: Lane, consumer: string, room = 100, leaseMs = LEASE_MS) =>
   reclaim(lane, { consumer, leaseMs, room });

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
-import type { Redis } from "ioredis";
+import { describe, test } from "node:test";
 import { enqueue } from "../../streams/enqueue.ts";
 import type { Delivery } from "../../streams/entry.ts";
 import { ensureLane, FORMAT, type Lane } from "../../streams/lane.ts";
@@ -18,18 +17,13 @@ import {
   lapse,
   ledger,
   privateRedis,
+  redis,
   started,
   succeeded,
   take,
   takeOne,
   types,
 } from "./live-lane.ts";
-
-let redis: Redis;
-before(async () => {
-  redis = await connect();
-});
-after(() => redis.disconnect());
 
 const audit = (lane: Lane, more: Partial<Parameters<typeof recover>[1]> = {}) =>
   recover(lane, { consumer: "w", room: 100, stream: 1, from: "0-0", chunk: 100, ...more });

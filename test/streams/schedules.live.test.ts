@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
-import type { Redis } from "ioredis";
+import { describe, test } from "node:test";
 import { enqueue } from "../../streams/enqueue.ts";
 import type { Lane } from "../../streams/lane.ts";
 import { cancel, fire, promote } from "../../streams/schedules.ts";
@@ -8,12 +7,12 @@ import { settle } from "../../streams/settle.ts";
 import {
   aRun,
   assertLegal,
-  connect,
   enqueueOne,
   failed,
   freshLane,
   ledger,
   privateRedis,
+  redis,
   redisNow,
   sameLane,
   started,
@@ -21,12 +20,6 @@ import {
   takeOne,
   types,
 } from "./live-lane.ts";
-
-let redis: Redis;
-before(async () => {
-  redis = await connect();
-});
-after(() => redis.disconnect());
 
 const FAR = 4_000_000_000_000;
 /** So many runs that are due later, made due. */

@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import fc from "fast-check";
-import type { Redis } from "ioredis";
 import { type EnqueueRecord, enqueue } from "../../streams/enqueue.ts";
 import type { Delivery, StreamNumber } from "../../streams/entry.ts";
 import type { EventDraft } from "../../streams/events.ts";
@@ -16,11 +15,11 @@ import {
   aRun,
   assertLegal,
   cancelled,
-  connect,
   died,
   failed,
   LEASE_MS,
   ledger,
+  redis,
   redisNow,
   started,
   succeeded,
@@ -34,12 +33,6 @@ const RUNS = 250;
 /** On a machine that is busy, fewer runs will do. */
 const MOST_MS = 15_000;
 const FAR = 4_000_000_000_000;
-
-let redis: Redis;
-before(async () => {
-  redis = await connect();
-});
-after(() => redis.disconnect());
 
 /** An entry in a worker's hands, or one that it believes to be. */
 interface Held {

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
-import type { Redis } from "ioredis";
+import { describe, test } from "node:test";
 import { enqueue } from "../../streams/enqueue.ts";
 import type { Delivery } from "../../streams/entry.ts";
 import type { Lane } from "../../streams/lane.ts";
@@ -13,7 +12,6 @@ import {
   assertLegal,
   aWorker,
   cancelled,
-  connect,
   died,
   enqueueOne,
   failed,
@@ -21,6 +19,7 @@ import {
   LEASE_MS,
   lapse,
   privateRedis,
+  redis,
   redisNow,
   sameLane,
   started,
@@ -29,12 +28,6 @@ import {
   takeOne,
   types,
 } from "./live-lane.ts";
-
-let redis: Redis;
-before(async () => {
-  redis = await connect();
-});
-after(() => redis.disconnect());
 
 const settleAs = (lane: Lane, consumer: string, ...settlements: Settlement[]) =>
   settle(lane, { consumer, settlements });
