@@ -1,4 +1,10 @@
-import { type Checkpoint, createCheckpoint, findCheckpoint, restartCheckpoint } from "../sql/queries/checkpoints.ts";
+import {
+  type Checkpoint,
+  createCheckpoint,
+  findCheckpoint,
+  type NewLife,
+  restartCheckpoint,
+} from "../sql/queries/checkpoints.ts";
 import { type LaneKeys, laneKeys } from "../streams/keys.ts";
 import { pause } from "../streams/lane.ts";
 import { laneName } from "./archive.ts";
@@ -28,7 +34,7 @@ export async function followLane(deps: LaneDeps, signal: AbortSignal, onProgress
     const isGrave = error instanceof HistoryViolation || error instanceof HistoryDiverged;
     if (isGrave && (await hasMoved(deps, checkpoint))) return;
     if (!(error instanceof HistoryDiverged && error.isEmptied)) throw error;
-    await restartCheckpoint(deps.pool, checkpoint, error.incarnation);
+    await restartCheckpoint(deps.pool, checkpoint, anew(error.incarnation));
     deps.announce({
       kind: "problem",
       what: `the Redis of queue "${deps.queue}" was emptied: its ledger begins anew, and runs that had not ended will not go on`,
@@ -83,11 +89,17 @@ async function openCheckpoint(deps: LaneDeps, keys: LaneKeys): Promise<Checkpoin
   const incarnation = await answered(deps.redis, incarnationOf({ redis: deps.redis, keys }));
   let found = await findCheckpoint(deps.pool, lane, LEDGER);
   if (found === undefined) await createCheckpoint(deps.pool, { lane, projection: LEDGER, incarnation });
-  else if (found.ms === 0 && found.incarnation !== incarnation) await restartCheckpoint(deps.pool, found, incarnation);
+  else if (found.ms === 0 && found.incarnation !== incarnation)
+    await restartCheckpoint(deps.pool, found, anew(incarnation));
   else return found;
   found = await findCheckpoint(deps.pool, lane, LEDGER);
   if (found === undefined) throw new Error(`the checkpoint of ${lane} was deleted while it was being made`);
   return found;
+}
+
+/** A life that shares nothing with those before. */
+function anew(incarnation: string): NewLife {
+  return { incarnation, ms: 0, seq: 0, token: "", isRepaired: true };
 }
 
 /** Whether somebody else has moved the checkpoint. Rows and checkpoint change together, so a checkpoint that stands proves the rows that were read before. */

@@ -1,11 +1,6 @@
-import {
-  type ArchivedEntry,
-  type EntryPosition,
-  findEntries,
-  findEntriesAfter,
-  findIncarnations,
-} from "../sql/queries/archive.ts";
+import { type ArchivedEntry, type EntryPosition, findEntries, findEntriesAfter } from "../sql/queries/archive.ts";
 import { findCheckpoint } from "../sql/queries/checkpoints.ts";
+import { findLives, type Life } from "../sql/queries/lives.ts";
 import { findRun, type TaskRun } from "../sql/queries/task-runs.ts";
 import type { Session } from "../sql/statement.ts";
 import type { LedgerEvent, UnknownEvent } from "../streams/events.ts";
@@ -43,9 +38,11 @@ export async function* readLane(source: LedgerSource, stretch: LedgerStretch): A
   const { queue, fromMs = 0, untilMs = Number.MAX_SAFE_INTEGER } = stretch;
   const keys = laneKeys(source.namespace, queue);
   let last: EntryPosition | undefined;
+  let lives: readonly Life[] = [];
   if (source.pool !== undefined) {
     const lane = laneName(source.namespace, queue);
-    for (const incarnation of await findIncarnations(source.pool, lane)) {
+    lives = await findLives(source.pool, lane);
+    for (const { incarnation } of lives) {
       for (let read = -1; read !== 0 && (read < 0 || !(await isInTail(source.redis, keys, last))); ) {
         read = 0; // again until the archive touches the tail: while it was read, what follows may have left Redis
         const from = last?.incarnation === incarnation ? last : undefined;
@@ -58,8 +55,14 @@ export async function* readLane(source: LedgerSource, stretch: LedgerStretch): A
     }
   }
   const incarnation = await laneIncarnation(source.redis, keys);
-  const from = last?.incarnation === incarnation ? `(${idOf(last)}` : String(fromMs);
+  const from = last?.incarnation === incarnation ? `(${idOf(last)}` : startOfLife(lives, incarnation, fromMs);
   yield* readTail(source, queue, { incarnation, from, untilMs });
+}
+
+/** What a life shares with those before is archived as theirs. */
+function startOfLife(lives: readonly Life[], incarnation: string, fromMs: number): string {
+  const { afterMs, afterSeq } = lives.find((life) => life.incarnation === incarnation) ?? { afterMs: 0, afterSeq: 0 };
+  return afterMs >= fromMs && afterMs > 0 ? `(${afterMs}-${afterSeq}` : String(fromMs);
 }
 
 /** Whether Redis still has the entry that the archive was read to. */

@@ -1,4 +1,3 @@
-import { sql } from "slonik";
 import { z } from "zod";
 import { rowsOf, type Session, statement } from "../statement.ts";
 
@@ -103,14 +102,4 @@ export function findEntriesAfter(session: Session, range: ArchiveRange): Promise
       ],
     ),
   );
-}
-
-/** The lives of a lane, first to last. */
-export async function findIncarnations(session: Session, lane: string): Promise<string[]> {
-  const rows = await rowsOf(
-    session,
-    z.object({ incarnation: z.string() }),
-    sql.unsafe`select incarnation from lane_incarnations where lane = ${lane} order by number`,
-  );
-  return rows.map(({ incarnation }) => incarnation);
 }

@@ -50,24 +50,43 @@ export async function createCheckpoint(
   { lane, projection, incarnation }: Pick<Checkpoint, "lane" | "projection" | "incarnation">,
 ): Promise<void> {
   await session.query(sql.unsafe`
-    insert into lane_incarnations (lane, number, incarnation) values (${lane}, 1, ${incarnation})
+    insert into lane_incarnations (lane, number, incarnation, repaired_at) values (${lane}, 1, ${incarnation}, now())
     on conflict do nothing`);
   await session.query(sql.unsafe`
     insert into projection_checkpoints (lane, projection, incarnation, ms, seq, token)
     values (${lane}, ${projection}, ${incarnation}, 0, 0, '') on conflict do nothing`);
 }
 
-/** Sets a checkpoint before the first entry of another life of its lane: the one that it was made from is gone. Does nothing when it has moved meanwhile. */
-export async function restartCheckpoint(session: Session, checkpoint: Checkpoint, incarnation: string): Promise<void> {
-  const { lane, projection, epoch, ms, seq } = checkpoint;
-  await session.query(sql.unsafe`
-    insert into lane_incarnations (lane, number, incarnation)
-    select ${lane}, coalesce(max(number), 0) + 1, ${incarnation} from lane_incarnations where lane = ${lane}
-    on conflict do nothing`);
-  await session.query(sql.unsafe`
-    update projection_checkpoints
-    set incarnation = ${incarnation}, ms = 0, seq = 0, token = '', epoch = epoch + 1, updated_at = now()
-    where lane = ${lane} and projection = ${projection} and epoch = ${epoch} and ms = ${ms} and seq = ${seq}`);
+/** Another life of a lane, and the last entry that it shares with those before; `0-0` when it shares none. */
+export interface NewLife extends Pick<Checkpoint, "ms" | "seq" | "token"> {
+  readonly incarnation: string;
+  /** False: what Redis has lost is still to be brought back. */
+  readonly isRepaired: boolean;
+}
+
+/**
+ * Sets a checkpoint to where another life of its lane begins: the one that it was made from is gone. In a transaction of its own, or of
+ * the caller's. False, and nothing done, when it has moved meanwhile.
+ */
+export async function restartCheckpoint(session: Session, checkpoint: Checkpoint, life: NewLife): Promise<boolean> {
+  const { lane, projection, epoch, ms, seq, incarnation } = checkpoint;
+  const count = await changed(
+    session,
+    sql.unsafe`
+      with moved as (
+        update projection_checkpoints
+        set incarnation = ${life.incarnation}, ms = ${life.ms}, seq = ${life.seq}, token = ${life.token},
+          epoch = epoch + 1, updated_at = now()
+        where lane = ${lane} and projection = ${projection} and epoch = ${epoch}
+          and incarnation = ${incarnation} and ms = ${ms} and seq = ${seq}
+        returning lane
+      )
+      insert into lane_incarnations (lane, number, incarnation, after_ms, after_seq, repaired_at)
+      select moved.lane, coalesce((select max(number) from lane_incarnations where lane = ${lane}), 0) + 1,
+        ${life.incarnation}::text, ${life.ms}::bigint, ${life.seq}::bigint, case when ${life.isRepaired}::boolean then now() end
+      from moved`,
+  );
+  return count === 1;
 }
 
 /** What a batch adds to a checkpoint. */
