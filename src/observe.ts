@@ -89,8 +89,11 @@ function worded(notice: Exclude<Notice, { kind: "events.recorded" }>): Line {
       };
     case "slot.missed":
       return { level: "warn", facts, message: "slots were missed", class: `${kind} ${notice.schedule}` };
-    default:
-      return { level: LEVELS[notice.kind], facts, message: MESSAGES[notice.kind] };
+    default: {
+      const level = LEVELS[notice.kind];
+      const line = { level, facts, message: MESSAGES[notice.kind] };
+      return level === "warn" ? { ...line, class: kind } : line;
+    }
   }
 }
 

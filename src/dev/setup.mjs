@@ -27,13 +27,14 @@ try {
 }
 
 /**
- * Absolute addresses, so that the program may run in any folder. Benchmarks run on Node's own type stripping:
+ * Absolute addresses, so that the program may run in any folder. Benchmarks and the crash ladder run on Node's own type stripping:
  * tsx wraps every function that is made in a call that names it, which halves the speed of code that makes many.
  */
 function loaderFlags(program) {
   const tether = new URL("./tether.mjs", import.meta.url).href;
   const tsx = pathToFileURL(resolve(root, "node_modules/tsx/dist/loader.mjs")).href;
-  const loader = program.startsWith("test/bench/") ? [] : ["--import", tsx];
+  const isTimed = program.startsWith("test/bench/") || program.startsWith("test/crash/");
+  const loader = isTimed ? [] : ["--import", tsx];
   return ["--conditions=tasktrail-source", "--import", tether, ...loader];
 }
 

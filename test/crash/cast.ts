@@ -38,8 +38,8 @@ export function gather(env: Readonly<Record<string, string>>): Cast {
     deaths,
     start(program, more) {
       const file = join(import.meta.dirname, "programs", `${program}.ts`);
-      const child = spawn(process.execPath, ["--conditions=tasktrail-source", "--import", "tsx", file], {
-        env: { ...process.env, LOG_LEVEL: "warn", ...env, ...more },
+      const child = spawn(process.execPath, ["--conditions=tasktrail-source", file], {
+        env: { ...process.env, NODE_OPTIONS: "", LOG_LEVEL: "warn", ...env, ...more },
         stdio: ["ignore", "pipe", "pipe"],
       });
       const actor = act(child, program, deaths);

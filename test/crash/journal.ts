@@ -1,29 +1,37 @@
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, createReadStream, existsSync, fsync, openSync, writeSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { promisify } from "node:util";
+
+const syncFile = promisify(fsync);
 
 /** A file that lines are appended to, each whole, by any number of processes: a line is one write under O_APPEND. */
 export interface Journal extends Disposable {
   append(line: readonly (string | number)[]): void;
-  /** Has the lines so far reach the disk. */
-  sync(): void;
+  /** Resolves once all lines so far are on the disk. Those who ask while one fsync is under way share the next. */
+  sync(): Promise<void>;
 }
 
 /** Opens a journal for appending. */
 export function openJournal(path: string): Journal {
   const file = openSync(path, "a");
+  let current = Promise.resolve();
+  let next: Promise<void> | undefined;
   return {
     append: (line) => void writeSync(file, `${line.join(" ")}\n`),
-    sync: () => fsyncSync(file),
+    sync() {
+      next ??= current.then(() => {
+        next = undefined;
+        current = syncFile(file);
+        return current;
+      });
+      return next;
+    },
     [Symbol.dispose]: () => closeSync(file),
   };
 }
 
-/** The lines of a journal, in the order in which they were written. A line that a killed process left unfinished is passed over. */
-export function readJournal(path: string): string[][] {
-  if (!existsSync(path)) return [];
-  const text = readFileSync(path, "utf8");
-  const whole = text.slice(0, text.lastIndexOf("\n") + 1);
-  return whole
-    .split("\n")
-    .filter((line) => line !== "")
-    .map((line) => line.split(" "));
+/** The lines of a journal, in the order in which they were written. One that a killed process left unfinished is handed on as far as it goes. */
+export async function* readJournal(path: string): AsyncGenerator<string[]> {
+  if (!existsSync(path)) return;
+  for await (const line of createInterface({ input: createReadStream(path) })) if (line !== "") yield line.split(" ");
 }

@@ -1,8 +1,11 @@
-// `npm run test:crash [-- --scenario NAME --seed N --size N --json]`: plays the faults, and prints what came of them.
+// `npm run test:crash [-- --scenario NAME,… --seed N --size N --small --json --write]`: plays the faults, and prints what came of them.
+// With --write, the table goes into docs/delivery.md, too.
 import { parseArgs } from "node:util";
 import { scenarios } from "./all.ts";
-import { perform, type Report } from "./scenario.ts";
-import { toTable } from "./table.ts";
+import { perform } from "./perform.ts";
+import { conditions, writeTable } from "./record.ts";
+import type { Report } from "./scenario.ts";
+import { toSummary, toTable } from "./table.ts";
 
 const { values } = parseArgs({
   options: {
@@ -11,20 +14,20 @@ const { values } = parseArgs({
     size: { type: "string" },
     json: { type: "boolean" },
     small: { type: "boolean" },
+    write: { type: "boolean" },
   },
 });
-const chosen =
-  values.scenario === undefined
-    ? scenarios
-    : scenarios.filter((scenario) => values.scenario?.split(",").includes(scenario.name));
-if (chosen.length === 0) {
-  console.error(
-    `there is no scenario "${values.scenario}"; there are: ${scenarios.map((scenario) => scenario.name).join(", ")}`,
-  );
+const names = values.scenario?.split(",");
+const unknown = names?.filter((name) => !scenarios.some((scenario) => scenario.name === name)) ?? [];
+if (unknown.length > 0) {
+  const known = scenarios.map((scenario) => scenario.name).join(", ");
+  console.error(`there is no scenario "${unknown.join('", "')}"; there are: ${known}`);
   process.exit(2);
 }
+const chosen = scenarios.filter(({ name }) => names?.includes(name) ?? true);
 const seed = Number(values.seed ?? Date.now() % 1_000_000);
 console.error(`seed ${seed}`);
+const where = conditions({ seed, options: values });
 
 const reports: Report[] = [];
 for (const scenario of chosen) {
@@ -32,10 +35,12 @@ for (const scenario of chosen) {
   console.error(`${scenario.name}: ${scenario.what} (${size} runs)`);
   const report = await perform(scenario, { seed, size });
   for (const failure of report.failures) console.error(`  ${failure}`);
-  console.error(
-    `  ${report.failures.length === 0 ? "passed" : "FAILED"} in ${Math.round(report.tookMs / 1_000)} s: ${JSON.stringify(report.verdict)}`,
-  );
+  for (const remark of report.remarks) console.error(`  ${remark}`);
+  const outcome = report.failures.length === 0 ? "passed" : "FAILED";
+  console.error(`  ${outcome} in ${Math.round(report.tookMs / 1_000)} s: ${JSON.stringify(report.verdict)}`);
   reports.push(report);
 }
-console.log(values.json ? JSON.stringify(reports) : toTable(reports));
+const text = [where, "", toTable(reports), "", toSummary(reports)].join("\n");
+console.log(values.json ? JSON.stringify(reports) : text);
+if (values.write) writeTable(text);
 process.exit(reports.every((report) => report.failures.length === 0) ? 0 : 1);

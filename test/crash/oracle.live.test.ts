@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { Redis } from "ioredis";
 import type { EventDraft } from "../../streams/events.ts";
@@ -33,8 +36,14 @@ async function verdictOn(
     "events",
     encodeEvents(events),
   );
-  const verdict = await judge({ redis, namespace, queues: ["default"], told: [RUN], effects });
+  const folder = await mkdtemp(join(tmpdir(), "tasktrail-oracle-"));
+  const told = join(folder, "told");
+  const journal = join(folder, "effects");
+  await writeFile(told, `${RUN} 1\n`);
+  await writeFile(journal, effects.map((line) => `${line.join(" ")}\n`).join(""));
+  const verdict = await judge({ redis, namespace, queue: "default", told, effects: journal });
   await redis.quit();
+  await rm(folder, { recursive: true });
   return verdict;
 }
 

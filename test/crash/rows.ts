@@ -3,7 +3,6 @@ import type { Redis } from "ioredis";
 import pg from "pg";
 import { projections } from "../../projections/all.ts";
 import type { AnyProjection, AnyRow } from "../../projections/projection.ts";
-import { laneKeys } from "../../streams/keys.ts";
 import { isLedgerEvent } from "../../streams/ledger.ts";
 import { readLedger } from "./oracle.ts";
 
@@ -17,8 +16,7 @@ export interface Comparison {
 
 /** Folds the whole ledger here, in memory, and names each row in Postgres that is another, is missing, or should not be there. */
 export async function rowsThatDiffer({ redis, namespace, queue, databaseUrl }: Comparison): Promise<string[]> {
-  const incarnation = (await redis.hget(laneKeys(namespace, queue).meta, "incarnation")) ?? "";
-  const events = (await readLedger(redis, namespace, queue, incarnation)).filter(isLedgerEvent);
+  const events = (await Array.fromAsync(readLedger(redis, namespace, queue))).filter(isLedgerEvent);
   const client = new pg.Client(databaseUrl);
   await client.connect();
   try {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { scenarios } from "./all.ts";
-import { perform } from "./scenario.ts";
+import { perform } from "./perform.ts";
 
 // The lowest rung of the ladder: one fault of each kind, at a size that suits every run of the suite. `npm run test:crash` climbs the rest.
 const RUNG = ["worker-kill", "sigterm-past-grace", "links-cut", "redis-stalled", "projector-kill"];

@@ -49,6 +49,20 @@ test("trouble of one class is told once in five seconds, with a count of what wa
   );
 });
 
+test("runs that change hands again and again are told of once in five seconds", () => {
+  const { lines, tell, wait } = openObserver();
+  const taken: Notice = { kind: "entries.reclaimed", worker: "w", queue: "default", count: 3 };
+  tell(taken);
+  tell(taken);
+  tell({ ...taken, kind: "entries.received_again" });
+  wait(5_000);
+  tell(taken);
+  assert.deepEqual(
+    lines.map(({ facts }) => facts.suppressed),
+    [undefined, undefined, 1],
+  );
+});
+
 test("what roles tell of themselves is told each time", () => {
   const { lines, tell } = openObserver();
   const ready: Notice = { kind: "worker.ready", worker: "w", queues: ["default"], concurrency: 10 };

@@ -1,6 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { Actor } from "../cast.ts";
-import type { Scenario, Stage } from "../scenario.ts";
+import type { Scenario } from "../scenario.ts";
 
 const CONCURRENCY = 50;
 
@@ -13,13 +12,13 @@ export const projectorKilled: Scenario = {
   hasPostgres: true,
   async play(stage) {
     await stage.workers(1, { concurrency: CONCURRENCY });
-    let projector = await startProjector(stage);
+    let projector = await stage.projector();
     const done = new AbortController();
     const killing = (async () => {
       while (!done.signal.aborted) {
         await delay(stage.random.between(200, 800));
         await projector.kill();
-        projector = await startProjector(stage);
+        projector = await stage.projector();
       }
     })();
     await stage.produce(stage.size, { inFlight: 50, pauseMs: 100, ms: 5 });
@@ -38,7 +37,7 @@ export const projectorsAtOnce: Scenario = {
   hasPostgres: true,
   async play(stage) {
     await stage.workers(1, { concurrency: CONCURRENCY });
-    const projectors = await Promise.all(Array.from({ length: 5 }, () => startProjector(stage)));
+    const projectors = await Promise.all(Array.from({ length: 5 }, () => stage.projector()));
     const produced = stage.produce(stage.size, { inFlight: 50, pauseMs: 100, ms: 5 });
     for (const projector of projectors) {
       projector.signal("SIGSTOP");
@@ -59,7 +58,7 @@ export const postgresDown: Scenario = {
   hasPostgres: true,
   async play(stage) {
     await stage.workers(1, { concurrency: CONCURRENCY });
-    await startProjector(stage);
+    await stage.projector();
     const produced = stage.produce(stage.size, { inFlight: 50, pauseMs: 100, ms: 5 });
     for (let round = 0; round < 3; round += 1) {
       await delay(stage.random.between(500, 1_500));
@@ -71,9 +70,3 @@ export const postgresDown: Scenario = {
     await stage.endings(stage.size);
   },
 };
-
-async function startProjector(stage: Stage): Promise<Actor> {
-  const projector = stage.cast.start("projector", {});
-  await projector.says("ready");
-  return projector;
-}

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { LedgerEvent } from "../../../streams/events.ts";
 import { readLedger } from "../oracle.ts";
-import { type FaultyLink, openProxy } from "../proxy.ts";
+import type { FaultyLink } from "../proxy.ts";
 import type { Scenario, Stage } from "../scenario.ts";
 
 const CONCURRENCY = 20;
@@ -20,6 +20,7 @@ export const redisKilled: Scenario = {
     await stage.server.kill();
     await delay(3_000);
     await stage.server.restart();
+    stage.healed();
     await produced;
     await stage.endings(stage.size);
   },
@@ -50,8 +51,7 @@ export const silentLink: Scenario = {
   sizes: { ladder: 3_000, small: 500 },
   allowedDuplicates: () => 2 * 2 * CONCURRENCY * 6,
   async play(stage) {
-    await using proxy = await openProxy(Number(new URL(stage.server.url).port));
-    const env = { REDIS_URL: proxy.through(stage.server.url) };
+    const { proxy, env } = await stage.link();
     await stage.workers(2, { concurrency: CONCURRENCY }, env);
     const produced = stage.produce(stage.size, { ms: 20, inFlight: 50, pauseMs: 50 });
     for (let round = 0; round < 2; round += 1) {
@@ -59,6 +59,7 @@ export const silentLink: Scenario = {
       proxy.silence();
       await delay(5_000);
       proxy.heal();
+      stage.healed();
     }
     await produced;
     await stage.endings(stage.size);
@@ -110,6 +111,7 @@ export const memoryFull: Scenario = {
     await delay(8_000);
     await stage.endings(stage.size, 30_000); // while memory is still full
     await redis.config("SET", "maxmemory", "0");
+    stage.healed();
     await stage.produce(20);
     await stage.endings(stage.size + 20);
   },
@@ -145,8 +147,7 @@ async function behindProxy(
   harm: (proxy: FaultyLink) => void,
   everyMs: number,
 ): Promise<void> {
-  await using proxy = await openProxy(Number(new URL(stage.server.url).port));
-  const env = { REDIS_URL: proxy.through(stage.server.url) };
+  const { proxy, env } = await stage.link();
   await stage.workers(2, { concurrency: CONCURRENCY }, env);
   await whileRunning(stage, order, everyMs, () => harm(proxy), env);
 }
@@ -168,7 +169,7 @@ async function whileRunning(
 }
 
 async function nothingMoved({ redis, namespace, queue }: Stage): Promise<string[]> {
-  const moves = (await readLedger(redis, namespace, queue)).filter(
+  const moves = (await Array.fromAsync(readLedger(redis, namespace, queue))).filter(
     (event) => (event as LedgerEvent).type === "run.redelivered",
   );
   return moves.length === 0 ? [] : [`${moves.length} entries changed hands, not 0`];

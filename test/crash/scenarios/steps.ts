@@ -38,8 +38,7 @@ export const projectorSteps: Scenario = {
     await stage.workers(1);
     const count = await feedUntil(stage, walk(stage, { program: "projector", steps, env: {} }));
     await stage.endings(count);
-    const last = stage.cast.start("projector", {});
-    await last.says("ready");
+    await stage.projector();
   },
 };
 
