@@ -14,7 +14,7 @@ export interface EnqueueRecord {
   readonly task: string;
   /** JSON of an EntryMeta. */
   readonly meta: string;
-  /** JSON of the input; empty for none. */
+  /** JSON of the input, or that packed as the meta's codec says; empty for none. */
   readonly body: string;
   /** Must have started by then, in ms on Redis' clock; 0: no matter when. */
   readonly expires: number;

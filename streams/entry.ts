@@ -21,7 +21,8 @@ export interface EntryMeta {
   readonly timeoutMs?: number | undefined;
   readonly retry?: EntryRetry | undefined;
   readonly resultTtlMs?: number | undefined;
-  readonly codec?: "json" | undefined;
+  /** How the body is written. Default "json"; "zstd" is base64 of zstd of it. */
+  readonly codec?: "json" | "zstd" | undefined;
   readonly producer?: string | undefined;
   /** Since when no worker has known the task, in ms. */
   readonly unknownSince?: number | undefined;
@@ -63,7 +64,7 @@ export interface Entry {
   readonly expires: number;
   /** JSON of an EntryMeta. */
   readonly meta: string;
-  /** JSON of the input; empty for none. */
+  /** JSON of the input, or that packed as `meta.codec` says; empty for none. */
   readonly body: string;
 }
 

@@ -45,6 +45,8 @@ export const slotTrigger = z.enum(["schedule", "catch_up", "backfill", "manual"]
 const lifecycle = {
   "run.enqueued": ofRun.extend({
     input: z.unknown().optional(),
+    /** Stands in for a large input as it is stored: base64 of zstd of its JSON. Readers hand on `input`. */
+    packed: z.string().optional(),
     taskVersion: count.optional(),
     /** Not before then. */
     dueAt: ms.optional(),

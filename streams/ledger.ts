@@ -1,6 +1,7 @@
 import type { Redis } from "ioredis";
 import { EVENT_VERSION, type EventDraft, isKnown, type LedgerEvent, type UnknownEvent } from "./events.ts";
 import type { LaneKeys } from "./keys.ts";
+import { unpackEntry } from "./packed.ts";
 import { lift } from "./upcasters.ts";
 
 /**
@@ -115,7 +116,7 @@ export function isLedgerEvent(event: LedgerEvent | UnknownEvent): event is Ledge
 
 type RawEntry = [id: string, fields: string[] | null];
 
-/** Turns Redis' reply into entries; fields in any order, missing ones empty. */
+/** Turns Redis' reply into an entry as it lies there, packed inputs included; fields in any order, missing ones empty. */
 export function toLedgerEntry([id, fields]: RawEntry): LedgerEntry {
   const found: Record<string, string> = {};
   for (let i = 0; fields !== null && i + 1 < fields.length; i += 2)
@@ -130,7 +131,7 @@ export async function readEntries(
   range: { readonly from: string; readonly until?: string; readonly count: number },
 ): Promise<LedgerEntry[]> {
   const reply = (await redis.xrange(keys.events, range.from, range.until ?? "+", "COUNT", range.count)) as RawEntry[];
-  return reply.map(toLedgerEntry);
+  return reply.map(toLedgerEntry).map(unpackEntry);
 }
 
 /** Waits at most `blockMs` for entries after an id, on a connection of its own. None came: an empty array. */
@@ -148,7 +149,7 @@ export async function waitForEntries(
     keys.events,
     after.id,
   )) as [string, RawEntry[]][] | null;
-  return reply?.[0]?.[1].map(toLedgerEntry) ?? [];
+  return reply?.[0]?.[1].map(toLedgerEntry).map(unpackEntry) ?? [];
 }
 
 /** Compares two stream ids as the two numbers they are. As strings they would compare wrongly. */

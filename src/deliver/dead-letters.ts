@@ -5,6 +5,7 @@ import type { EventDraft, RecordedError } from "../../streams/events.ts";
 import { createRunIds } from "../../streams/ids.ts";
 import { type LaneKeys, laneKeys } from "../../streams/keys.ts";
 import { type CallLimits, ensureLane, type Lane } from "../../streams/lane.ts";
+import { bodyOf } from "../../streams/packed.ts";
 import { settle } from "../../streams/settle.ts";
 import { readMeta } from "../execute/inspect-entry.ts";
 
@@ -20,8 +21,9 @@ export interface DeadLetter {
   readonly reason: string;
   readonly error: RecordedError | undefined;
   readonly diedAt: Date;
-  /** JSON of what travelled with it, and of its input. */
+  /** JSON of what travelled with it. */
   readonly meta: string;
+  /** As it travelled; `inputOf` reads it. */
   readonly body: string;
 }
 
@@ -137,7 +139,7 @@ function toRecord(lane: Lane, dead: DeadLetter): EnqueueRecord {
       run,
       task: dead.task,
       redriveOf: dead.run,
-      ...inputOf(dead.body),
+      ...told(dead.body, old),
       ...(meta.root === undefined ? {} : { root: meta.root }),
       ...(meta.labels === undefined ? {} : { labels: meta.labels }),
       ...(meta.taskVersion === undefined ? {} : { taskVersion: meta.taskVersion }),
@@ -159,7 +161,18 @@ function redriveKey(keys: LaneKeys, { task, run }: DeadLetter): string {
   return keys.key(task, `redrive:${run}`);
 }
 
-function inputOf(body: string): { input?: unknown } {
+/** The JSON of a dead run's input; what cannot be unpacked as it lies there. Empty: it had none. */
+export function inputOf(dead: Pick<DeadLetter, "meta" | "body">): string {
+  try {
+    return bodyOf(dead, readMeta(dead.meta) ?? {});
+  } catch {
+    return dead.body;
+  }
+}
+
+/** What the event tells of a body that travels on as it is. */
+function told(body: string, { codec }: EntryMeta): { input?: unknown; packed?: string } {
+  if (codec === "zstd") return { packed: body };
   try {
     return body === "" ? {} : { input: JSON.parse(body) };
   } catch {

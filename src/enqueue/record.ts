@@ -2,6 +2,7 @@ import type { EnqueueRecord } from "../../streams/enqueue.ts";
 import type { EntryMeta } from "../../streams/entry.ts";
 import type { EventDraft } from "../../streams/events.ts";
 import type { Lane } from "../../streams/lane.ts";
+import { toParcel } from "../../streams/packed.ts";
 import { DEFAULTS } from "../defaults.ts";
 import type { ResolvedDispatch } from "../define/resolve-dispatch.ts";
 import type { TaskRecord } from "../define/task.ts";
@@ -29,9 +30,9 @@ export function toRecord(lane: Lane, { task, run, body, said, key, carrier }: Di
   const isLater = dueAt > now;
   const expires = said.expiresMs === undefined ? 0 : Math.max(dueAt, now) + said.expiresMs;
   const parent = currentRun.getStore();
-  const meta: Writable<EntryMeta> = { enqueuedAt: now };
-  const event: Writable<EventDraft<"run.enqueued">> = { type: "run.enqueued", run, task: task.name };
-  if (body !== "") event.input = JSON.parse(body); // not the value itself, which its owner may change before it is sent
+  const parcel = toParcel(body);
+  const meta: Writable<EntryMeta> = { enqueuedAt: now, ...parcel.meta };
+  const event: Writable<EventDraft<"run.enqueued">> = { type: "run.enqueued", run, task: task.name, ...parcel.event };
   if (task.version !== DEFAULTS.version) meta.taskVersion = event.taskVersion = task.version;
   if (isLater) meta.dueAt = event.dueAt = dueAt;
   if (expires !== 0) event.expiresAt = expires;
@@ -46,7 +47,7 @@ export function toRecord(lane: Lane, { task, run, body, said, key, carrier }: Di
     meta.traceparent = event.traceparent = carrier.traceparent;
     if (carrier.tracestate !== undefined) meta.tracestate = carrier.tracestate;
   }
-  const common = { run, task: task.name, body, expires, dueAt: isLater ? dueAt : 0, event };
+  const common = { run, task: task.name, body: parcel.body, expires, dueAt: isLater ? dueAt : 0, event };
   if (key === undefined) return { ...common, meta: JSON.stringify(meta), key: undefined };
   event.key = key;
   const held = said.keyTtl === "run" ? 0 : said.keyTtl;

@@ -1,5 +1,6 @@
 import type { Delivery } from "../../streams/entry.ts";
 import { derivedId } from "../../streams/ids.ts";
+import { bodyOf } from "../../streams/packed.ts";
 import type { Settlement } from "../../streams/settle.ts";
 import type { Clock } from "../clock.ts";
 import { decodeInput } from "../define/payload.ts";
@@ -126,8 +127,14 @@ export function createExecutor(parts: ExecutorParts): Executor {
 
   const decode = (fit: Fit) => {
     if (fit.record.cron !== undefined && fit.meta.cron !== undefined) return start(fit, slotOf(fit.meta.cron));
+    let body: string;
     try {
-      const decoded = decodeInput(fit.record, fit.hold.delivery.entry.body);
+      body = bodyOf(fit.hold.delivery.entry, fit.meta);
+    } catch {
+      return die(fit, "undecodable", damaged("its body is packed, and cannot be unpacked"));
+    }
+    try {
+      const decoded = decodeInput(fit.record, body);
       if (!isPromise(decoded)) return start(fit, decoded.value);
       capacity.shift(fit.hold, "running");
       decoded.then(

@@ -1,5 +1,6 @@
 import { ENTRY_VERSION, type Entry, type EntryMeta } from "../../streams/entry.ts";
 import { isRunId } from "../../streams/ids.ts";
+import { isKnownCodec } from "../../streams/packed.ts";
 import type { TaskRecord } from "../define/task.ts";
 import { cleanText } from "./recorded-error.ts";
 
@@ -39,8 +40,7 @@ export function inspectEntry(entry: Entry, { task: find, idOf }: InspectParts): 
   if (!Number.isFinite(entry.expires)) return undecodable("its expiry is no number");
   if (meta === undefined) return undecodable("its meta is not what this engine writes");
   const record = find(entry.task);
-  if (meta.codec !== undefined && meta.codec !== "json")
-    return { kind: "unknown", run, task, meta, reason: "newer_format" };
+  if (!isKnownCodec(meta.codec)) return { kind: "unknown", run, task, meta, reason: "newer_format" };
   if (record?.run === undefined) return { kind: "unknown", run, task, meta, reason: "unknown_task" };
   if ((meta.taskVersion ?? 1) > record.version) return { kind: "unknown", run, task, meta, reason: "newer_version" };
   if (record.cron !== undefined && meta.cron === undefined) return undecodable("it is of a cron and names no slot");

@@ -2,20 +2,40 @@ import { randomBytes } from "node:crypto";
 import { z } from "zod";
 
 /**
- * What runs carry. `small`: about 100 bytes. `order`: 10 KB of JSON as an application would send it, a customer and some eighty lines of
- * an order, with names, words, prices and ids drawn by a generator with a fixed seed. `random`: 10 KB of base64 of random bytes, which
+ * What runs carry. `small`: about 100 bytes. `order`: 10 KB of JSON as an application would send it, an order with
+ * addresses and some thirty-five lines, whose words, prices and ids are drawn by a generator with a fixed seed. `random`: 10 KB of base64 of random bytes, which
  * nothing can make smaller.
  */
 export type PayloadKind = "small" | "order" | "random";
 
 const small = z.object({ userId: z.string(), campaign: z.string(), sentAt: z.number() });
+const money = z.object({ amount: z.string(), currency: z.string() });
+const address = z.object({
+  name: z.string(),
+  street: z.string(),
+  city: z.string(),
+  postcode: z.string(),
+  country: z.string(),
+});
+const line = z.object({
+  id: z.string(),
+  sku: z.string(),
+  title: z.string(),
+  variant: z.string().nullable(),
+  quantity: z.int(),
+  price: money,
+  discount: money.nullable(),
+  tax: z.object({ rate: z.number(), amount: money }),
+  giftWrap: z.boolean(),
+  fulfilledAt: z.string().nullable(),
+});
 const order = z.object({
-  orderId: z.string(),
-  customer: z.object({ id: z.string(), name: z.string(), email: z.string(), city: z.string() }),
-  currency: z.string(),
-  lines: z.array(
-    z.object({ sku: z.string(), title: z.string(), quantity: z.int(), cents: z.int(), giftWrap: z.boolean() }),
-  ),
+  id: z.string(),
+  placedAt: z.string(),
+  customer: z.object({ id: z.string(), email: z.string(), locale: z.string() }),
+  billing: address,
+  shipping: address,
+  lines: z.array(line),
 });
 const random = z.object({ blob: z.string() });
 
@@ -40,31 +60,50 @@ export function makePayloads(kind: PayloadKind, count: number): readonly Readonl
   }));
 }
 
-function makeOrder(draw: () => number) {
+function makeOrder(draw: () => number): z.infer<typeof order> {
   const [first, last] = [pick(draw, WORDS), pick(draw, WORDS)];
+  const home = {
+    name: `${capital(first)} ${capital(last)}`,
+    street: `${1 + Math.floor(draw() * 200)} ${capital(pick(draw, WORDS))} Street`,
+    city: capital(pick(draw, WORDS)),
+    postcode: String(10_000 + Math.floor(draw() * 89_999)),
+    country: "DE",
+  };
   const made = {
-    orderId: hex(draw, 24),
-    customer: {
-      id: hex(draw, 24),
-      name: `${first} ${last}`,
-      email: `${first}.${last}@mail.example`,
-      city: pick(draw, WORDS),
-    },
-    currency: "EUR",
-    lines: [] as z.infer<typeof order>["lines"],
+    id: hex(draw, 24),
+    placedAt: new Date(1_764_000_000_000 + Math.floor(draw() * 1e9)).toISOString(),
+    customer: { id: hex(draw, 24), email: `${first}.${last}@mail.example`, locale: "de-DE" },
+    billing: home,
+    shipping: home,
+    lines: [] as z.infer<typeof line>[],
   };
   for (let bytes = JSON.stringify(made).length; bytes < TEN_KILOBYTES; ) {
-    const line = {
-      sku: `${pick(draw, WORDS).slice(0, 2).toUpperCase()}-${Math.floor(draw() * 1e6)}`,
-      title: Array.from({ length: 3 + Math.floor(draw() * 4) }, () => pick(draw, WORDS)).join(" "),
-      quantity: 1 + Math.floor(draw() * 12),
-      cents: Math.floor(draw() * 50_000),
-      giftWrap: draw() < 0.1,
-    };
-    bytes += JSON.stringify(line).length + 1;
-    made.lines.push(line);
+    const next = makeLine(draw);
+    bytes += JSON.stringify(next).length + 1;
+    made.lines.push(next);
   }
   return made;
+}
+
+function makeLine(draw: () => number): z.infer<typeof line> {
+  const cents = 100 + Math.floor(draw() * 50_000);
+  const euros = (of: number) => ({ amount: (of / 100).toFixed(2), currency: "EUR" });
+  return {
+    id: hex(draw, 24),
+    sku: `${pick(draw, WORDS).slice(0, 2).toUpperCase()}-${Math.floor(draw() * 1e6)}`,
+    title: capital(Array.from({ length: 2 + Math.floor(draw() * 4) }, () => pick(draw, WORDS)).join(" ")),
+    variant: draw() < 0.5 ? null : pick(draw, WORDS),
+    quantity: 1 + Math.floor(draw() * 12),
+    price: euros(cents),
+    discount: draw() < 0.2 ? euros(Math.floor(cents / 10)) : null,
+    tax: { rate: 0.19, amount: euros(Math.floor(cents * 0.19)) },
+    giftWrap: draw() < 0.1,
+    fulfilledAt: null,
+  };
+}
+
+function capital(word: string): string {
+  return word.charAt(0).toUpperCase() + word.slice(1);
 }
 
 function pick<T>(draw: () => number, from: readonly T[]): T {

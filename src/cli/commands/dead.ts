@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { DeadLetter } from "../../deliver/dead-letters.ts";
+import { type DeadLetter, inputOf } from "../../deliver/dead-letters.ts";
 import { type Cli, example } from "../command.ts";
 import { type DeadWanted, findDead, findOneDead } from "../dead-runs.ts";
 import { jsonOption, positiveCount, queuesOption } from "../options.ts";
@@ -73,7 +73,7 @@ async function showOne(text: string, isJson: boolean, terminal: Terminal): Promi
     died: localTime(one.diedAt.getTime()),
     reason: style("red", clean(one.reason)),
     tries: String(one.attempt),
-    input: one.body === "" ? "none" : clean(one.body),
+    input: clean(inputOf(one)) || "none",
     error: cleanLines(one.error?.stack ?? errorOf(one) ?? "none was recorded").replaceAll("\n", `\n${" ".repeat(8)}`),
   };
   for (const [name, value] of Object.entries(facts)) line(`${style("dim", name.padEnd(6))}  ${value}`);
@@ -84,8 +84,9 @@ function errorOf({ error }: DeadLetter): string | undefined {
   return error === undefined ? undefined : `${error.type}: ${error.message}`;
 }
 
-function asJson({ id: _id, meta: _meta, body, diedAt, ...rest }: DeadLetter): object {
-  return { ...rest, diedAt: diedAt.getTime(), input: parsed(body) };
+function asJson(dead: DeadLetter): object {
+  const { id: _id, meta: _meta, body: _body, diedAt, ...rest } = dead;
+  return { ...rest, diedAt: diedAt.getTime(), input: parsed(inputOf(dead)) };
 }
 
 function parsed(json: string): unknown {

@@ -34,6 +34,7 @@ test("what another worker may know is left to it", () => {
   assert.equal(reason({ v: "2" }), "newer_format");
   assert.equal(reason({ v: "2", meta: "?" }), "newer_format");
   assert.equal(reason({ meta: '{"enqueuedAt":1,"codec":"gzip"}' }), "newer_format");
+  assert.equal(reason({ meta: '{"enqueuedAt":1,"codec":"zstd","taskVersion":1}' }), "fit");
 });
 
 test("a run without an id of its own gets one by its entry", () => {
