@@ -1,3 +1,4 @@
+import { packEntry } from "./entry.ts";
 import type { EventDraft } from "./events.ts";
 import { type CallLimits, callScript, type Lane } from "./lane.ts";
 import { encodeEvents } from "./ledger.ts";
@@ -112,7 +113,7 @@ function build(
     isPlain ? "plain" : "mixed",
   ];
   for (const record of records) {
-    args.push(record.run, record.task, record.expires, record.meta, record.body);
+    args.push(packEntry({ ...record, attempt: 1, key: record.key?.name ?? "" }));
     if (isPlain) continue;
     if (record.key !== undefined) named.push(record.key.name);
     const index = record.key === undefined ? 0 : named.length - 5;

@@ -1,4 +1,5 @@
 import { CALL_BYTES, CALL_RECORDS } from "./enqueue.ts";
+import { packEntry } from "./entry.ts";
 import type { EventDraft } from "./events.ts";
 import { type CallLimits, callScript, type Lane } from "./lane.ts";
 import { encodeEvents } from "./ledger.ts";
@@ -75,7 +76,7 @@ export async function fire(lane: Lane, firing: Firing, limits: CallLimits = {}):
   const call = await lane.nextCall();
   try {
     const { run } = firing;
-    const entry = run === undefined ? [] : [run.id, run.task, run.expires, run.meta, run.body];
+    const entry = run === undefined ? [] : [packEntry({ ...run, run: run.id, attempt: 1, key: "" })];
     const args = [
       firing.schedule,
       firing.last ?? "",

@@ -1,4 +1,4 @@
-import type { Delivery, StreamNumber } from "./entry.ts";
+import { type Delivery, ENTRY_VERSION, packEntry, type StreamNumber } from "./entry.ts";
 import type { EventDraft } from "./events.ts";
 import type { LaneKeys } from "./keys.ts";
 import { type CallLimits, callScript, type Lane } from "./lane.ts";
@@ -121,20 +121,8 @@ function addOperations(keys: LaneKeys, built: Built, one: Settlement): void {
   }
   if (one.kind === "moved") {
     const { dueAt, attempt, meta, expires } = one.move;
-    const due = wholeMs(dueAt);
-    add(
-      "m",
-      ...token,
-      entry.run,
-      due,
-      entry.task,
-      whole(attempt),
-      entry.key,
-      expires,
-      meta,
-      entry.body,
-      entry.v || "1",
-    );
+    const moved = packEntry({ ...entry, v: entry.v || ENTRY_VERSION, attempt: whole(attempt), expires, meta });
+    add("m", ...token, entry.run, wholeMs(dueAt), moved);
     return;
   }
   const { run, task, meta, body } = entry;

@@ -1,5 +1,5 @@
 import type { Redis } from "ioredis";
-import { type Entry, toEntry } from "../../streams/entry.ts";
+import { type Entry, toEntry, unpackEntry } from "../../streams/entry.ts";
 import { runIdTime } from "../../streams/ids.ts";
 import { GROUP, type LaneKeys } from "../../streams/keys.ts";
 import { CLOCK_MARGIN_MS, nextCount } from "./tail.ts";
@@ -23,11 +23,12 @@ export async function findByHint(
   hint: { readonly run: string; readonly entryId: string | undefined },
 ): Promise<LiveEntry | undefined> {
   const [packed, waiting] = await Promise.all([
-    redis.hgetBuffer(keys.scheduledEntries, hint.run),
+    redis.hget(keys.scheduledEntries, hint.run),
     hint.entryId === undefined ? undefined : entryAt(redis, keys.tasks, hint.entryId),
   ]);
   if (packed !== null) {
-    return { state: Number(packedField(packed, 3)) > 1 ? "retrying" : "scheduled", taskEntryId: undefined };
+    const attempt = unpackEntry(packed)?.attempt ?? 1;
+    return { state: attempt > 1 ? "retrying" : "scheduled", taskEntryId: undefined };
   }
   if (waiting?.run !== hint.run || hint.entryId === undefined) return undefined;
   return { state: await stateAt(redis, keys.tasks, hint.entryId), taskEntryId: hint.entryId };
@@ -84,26 +85,4 @@ async function stateAt(redis: Redis, stream: string, id: string): Promise<"waiti
     if (error instanceof Error && error.message.startsWith("NOGROUP")) return "waiting"; // no worker has come yet
     throw error;
   }
-}
-
-/** A field of a scheduled entry: a MessagePack array of strings, as the scripts write it with cmsgpack. */
-export function packedField(packed: Buffer, index: number): string | undefined {
-  const isShort = ((packed[0] ?? 0) & 0xf0) === 0x90;
-  const count = isShort ? (packed[0] as number) & 0x0f : packed[0] === 0xdc ? packed.readUInt16BE(1) : 0;
-  let at = isShort ? 1 : 3;
-  for (let field = 0; field < count; field += 1) {
-    const { start, length } = stringAt(packed, at);
-    if (field === index) return packed.toString("utf8", start, start + length);
-    at = start + length;
-  }
-  return undefined;
-}
-
-function stringAt(packed: Buffer, at: number): { readonly start: number; readonly length: number } {
-  const tag = packed[at] ?? 0;
-  if ((tag & 0xe0) === 0xa0) return { start: at + 1, length: tag & 0x1f };
-  if (tag === 0xd9) return { start: at + 2, length: packed.readUInt8(at + 1) };
-  if (tag === 0xda) return { start: at + 3, length: packed.readUInt16BE(at + 1) };
-  if (tag === 0xdb) return { start: at + 5, length: packed.readUInt32BE(at + 1) };
-  throw new RangeError("a scheduled entry is not what the scripts write");
 }

@@ -31,25 +31,24 @@ local function finish(task, key, meta)
   return answer('cancelled', 2, event('run.cancel_requested', task) .. ',' .. event('run.cancelled', task))
 end
 
+local PARTS = '^[^%z]*%z([^%z]*)%z([^%z]*)%z([^%z]*)%z([^%z]*)%z[^%z]*%z([^%z]*)' -- run task attempt key meta
 local packed = redis.call('HGET', KEYS[2], run)
 if packed then
   redis.call('ZREM', KEYS[1], run)
   redis.call('HDEL', KEYS[2], run)
-  local e = cmsgpack.unpack(packed)
-  return finish(e[3], e[5], e[7])
+  local _, task, _, key, meta = string.match(packed, PARTS)
+  return finish(task or '', key or '', meta or '')
 end
 local found = entry ~= '' and redis.call('XRANGE', KEYS[3], entry, entry)[1]
-if found and #found[2] == 16 and found[2][4] == run then
+local owner, task, _, key, meta = string.match(found and found[2][1] == 'e' and found[2][2] or '', PARTS)
+if owner == run then
   local holders = redis.pcall('XPENDING', KEYS[3], 'workers', entry, entry, 1)
   if holders.err and not string.find(holders.err, 'NOGROUP') then return holders end -- without a group nobody holds anything
-  found = #holders == 0 and found
-else
-  found = nil
-end
-if found then
-  redis.call('XDEL', KEYS[3], entry)
-  redis.call('HDEL', KEYS[6], '1 ' .. entry)
-  return finish(found[2][6], found[2][10], found[2][14])
+  if #holders == 0 then
+    redis.call('XDEL', KEYS[3], entry)
+    redis.call('HDEL', KEYS[6], '1 ' .. entry)
+    return finish(task, key, meta)
+  end
 end
 if redis.call('ZADD', KEYS[5], 'NX', now, run) == 0 then return answer('already', 0, '') end
 return answer('requested', 1, event('run.cancel_requested', ARGV[4]))

@@ -3,8 +3,8 @@
 --
 -- KEYS: 1 tasks  2 events  3 scheduled  4 scheduled:entries  5 calls  6.. idempotency keys
 -- ARGV: 1 call number  2 deadline (ms, 0 none)  3 header  4 event count  5 events ("" when the records carry their own)  6 "plain" | "mixed"
---       plain records, 5 each:  run task expires meta body
---       mixed records, 10 each: run task expires meta body  due (ms, 0 now)  key index (0 none)  key ttl (ms)  event count  events
+--       plain records, 1 each: entry
+--       mixed records, 6 each: entry  due (ms, 0 now)  key index (0 none)  key ttl (ms)  event count  events
 -- Returns: { "ok" | "repeated", now, entry ids joined by " " ("-" for scheduled), exceptions "index run …", ledger id } or { "late" | "stale", now }
 local tasks, events, scheduled, entries, calls = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local call, deadline = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -20,34 +20,30 @@ if deadline > 0 and now > deadline then return { 'late', now } end
 
 local ids, exceptions = {}, {}
 local ledger, count = ARGV[5], tonumber(ARGV[4])
-local function append(i, key)
-  ids[#ids + 1] = redis.call('XADD', tasks, '*', 'v', '1', 'run', ARGV[i], 'task', ARGV[i + 1], 'attempt', '1', 'key', key,
-    'expires', ARGV[i + 2], 'meta', ARGV[i + 3], 'body', ARGV[i + 4])
-end
 if ARGV[6] == 'plain' then
-  for i = 7, #ARGV, 5 do append(i, '') end
+  for i = 7, #ARGV do ids[i - 6] = redis.call('XADD', tasks, '*', 'e', ARGV[i]) end
 else
   local recorded = { ledger ~= '' and string.sub(ledger, 2, -2) or nil }
-  for i = 7, #ARGV, 10 do
-    local run, due, index = ARGV[i], tonumber(ARGV[i + 5]), tonumber(ARGV[i + 6])
-    local key = index > 0 and KEYS[5 + index] or ''
-    local holder = index > 0 and redis.call('SET', key, run, 'NX', 'GET', 'PX', ARGV[i + 7])
+  for i = 7, #ARGV, 6 do
+    local run, task = string.match(ARGV[i], '^[^%z]*%z([^%z]*)%z([^%z]*)%z')
+    local due, index = tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
+    local holder = index > 0 and redis.call('SET', KEYS[5 + index], run, 'NX', 'GET', 'PX', ARGV[i + 3])
     if holder then
-      exceptions[#exceptions + 1] = ((i - 7) / 10) .. ' ' .. holder
+      exceptions[#exceptions + 1] = ((i - 7) / 6) .. ' ' .. holder
       ids[#ids + 1] = '-'
     else
       if ledger == '' then
-        recorded[#recorded + 1] = ARGV[i + 9]
-        count = count + tonumber(ARGV[i + 8])
+        recorded[#recorded + 1] = ARGV[i + 5]
+        count = count + tonumber(ARGV[i + 4])
       end
       if due > now then
-        redis.call('ZADD', scheduled, ARGV[i + 5], run)
-        redis.call('HSET', entries, run, cmsgpack.pack({ '1', run, ARGV[i + 1], '1', key, ARGV[i + 2], ARGV[i + 3], ARGV[i + 4] }))
+        redis.call('ZADD', scheduled, ARGV[i + 1], run)
+        redis.call('HSET', entries, run, ARGV[i])
         ids[#ids + 1] = '-'
       else
-        append(i, key)
+        ids[#ids + 1] = redis.call('XADD', tasks, '*', 'e', ARGV[i])
         if due > 0 then -- it became due on the way here
-          recorded[#recorded + 1] = '{"type":"run.due","run":' .. cjson.encode(run) .. ',"task":' .. cjson.encode(ARGV[i + 1]) .. ',"attempt":1,"at":' .. now .. '}'
+          recorded[#recorded + 1] = '{"type":"run.due","run":' .. cjson.encode(run) .. ',"task":' .. cjson.encode(task) .. ',"attempt":1,"at":' .. now .. '}'
           count = count + 1
         end
       end

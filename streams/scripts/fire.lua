@@ -5,7 +5,7 @@
 -- KEYS: 1 cron  2 tasks  3 events
 -- ARGV: 1 schedule  2 last slot as the caller knows it ("" none)  3 slot (ms)  4 header  5 event count  6 events
 --       7 definition as the caller knows it ("" not compared)
---       then, for a run: run task expires meta body
+--       8 entry, for a run
 -- Returns: { "fired", now, entry id or "", ledger id } or { "taken", now, last slot, last slot with a run or "", runs } or { "changed" | "early", now }
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -18,7 +18,7 @@ if slot > now then return { 'early', now } end
 
 local entry = ''
 if ARGV[8] then
-  entry = redis.call('XADD', KEYS[2], '*', 'v', 1, 'run', ARGV[8], 'task', ARGV[9], 'attempt', 1, 'key', '', 'expires', ARGV[10], 'meta', ARGV[11], 'body', ARGV[12])
+  entry = redis.call('XADD', KEYS[2], '*', 'e', ARGV[8])
   redis.call('HSET', KEYS[1], 'fired:' .. schedule, ARGV[3])
   redis.call('HINCRBY', KEYS[1], 'count:' .. schedule, 1)
 end

@@ -19,11 +19,11 @@ for _, run in ipairs(redis.call('ZRANGEBYSCORE', scheduled, '-inf', now, 'LIMIT'
   local body
   if packed then
     redis.call('HDEL', entries, run)
-    local e = cmsgpack.unpack(packed)
-    redis.call('XADD', KEYS[3], '*', 'v', e[1], 'run', e[2], 'task', e[3], 'attempt', e[4], 'key', e[5], 'expires', e[6], 'meta', e[7], 'body', e[8])
-    local trace = string.match(e[7], '"traceparent":"([%x%-]+)"')
-    body = '"run.due","run":' .. cjson.encode(e[2]) .. ',"task":' .. cjson.encode(e[3])
-      .. ',"attempt":' .. (string.match(e[4], '^[1-9]%d?%d?%d?%d?$') or '0') .. (trace and ',"traceparent":"' .. trace .. '"' or '')
+    redis.call('XADD', KEYS[3], '*', 'e', packed)
+    local _, task, attempt, _, meta = string.match(packed, '^[^%z]*%z([^%z]*)%z([^%z]*)%z([^%z]*)%z([^%z]*)%z[^%z]*%z([^%z]*)')
+    local trace = string.match(meta or '', '"traceparent":"([%x%-]+)"')
+    body = '"run.due","run":' .. cjson.encode(run) .. ',"task":' .. cjson.encode(task or '')
+      .. ',"attempt":' .. (string.match(attempt or '', '^[1-9]%d?%d?%d?%d?$') or '0') .. (trace and ',"traceparent":"' .. trace .. '"' or '')
   else
     body = '"run.lost","run":' .. cjson.encode(run) .. ',"entry":""'
   end

@@ -13,12 +13,12 @@ if not row or row[4] ~= tonumber(ARGV[4]) then return { 'moved', now } end
 
 local claimed = redis.call('XCLAIM', KEYS[1], 'workers', me, 0, id) -- allowed when memory is full, and lets the rest pass
 if claimed[1] and claimed[1][2] then
-  local fields, found = claimed[1][2], {}
-  for i = 1, #fields, 2 do found[fields[i]] = fields[i + 1] end
-  redis.call('XADD', KEYS[2], '*', 'h', ARGV[5], 'n', 1, 'events', '[{"type":"run.recovered","run":' .. cjson.encode(found.run or '')
-    .. ',"task":' .. cjson.encode(found.task or '') .. ',"attempt":' .. (string.match(found.attempt or '', '^[1-9]%d?%d?%d?%d?$') or '0')
+  local fields = claimed[1][2]
+  local run, task, attempt = string.match(fields[1] == 'e' and fields[2] or '', '^[^%z]*%z([^%z]*)%z([^%z]*)%z([^%z]*)%z')
+  redis.call('XADD', KEYS[2], '*', 'h', ARGV[5], 'n', 1, 'events', '[{"type":"run.recovered","run":' .. cjson.encode(run or '')
+    .. ',"task":' .. cjson.encode(task or '') .. ',"attempt":' .. (string.match(attempt or '', '^[1-9]%d?%d?%d?%d?$') or '0')
     .. ',"delivery":' .. (row[4] + 1) .. ',"to":' .. cjson.encode(me) .. ',"at":' .. now .. '}]')
-  return { 'received', now, row[4] + 1, tonumber(redis.call('HGET', KEYS[3], mark) or '0'), claimed[1][2] }
+  return { 'received', now, row[4] + 1, tonumber(redis.call('HGET', KEYS[3], mark) or '0'), fields }
 end
 redis.call('XACK', KEYS[1], 'workers', id)
 redis.call('HDEL', KEYS[3], mark)

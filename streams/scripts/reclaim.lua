@@ -17,10 +17,6 @@ local limit = isGrace and 0 or now
 if redis.call('ZSCORE', workers, me) == '0' then room = 0 end
 
 local taken, events, lost = {}, {}, 0
-local function field(fields, name)
-  for i = 1, #fields, 2 do if fields[i] == name then return fields[i + 1] end end
-  return ''
-end
 local function record(body) events[#events + 1] = body .. ',"at":' .. now .. '}' end
 local function take(stream, from, why)
   local name = cjson.encode((string.gsub(from, '~left$', '')))
@@ -35,12 +31,13 @@ local function take(stream, from, why)
       lost = lost + 1
       record('{"type":"run.lost","entry":"' .. row[1] .. '","from":' .. name)
     else
-      bytes = bytes - #field(fields, 'body')
+      bytes = bytes - #fields[2]
       room = bytes > 0 and room - 1 or 0
       taken[#taken + 1] = { stream, row[1], row[4] + 1, why, tonumber(redis.call('HGET', KEYS[6], mark) or '0'), fields }
-      local trace = string.match(field(fields, 'meta'), '"traceparent":"([%x%-]+)"')
-      record('{"type":"' .. (why == 'left' and 'run.released' or 'run.redelivered') .. '","run":' .. cjson.encode(field(fields, 'run'))
-        .. ',"task":' .. cjson.encode(field(fields, 'task')) .. ',"attempt":' .. (string.match(field(fields, 'attempt'), '^[1-9]%d?%d?%d?%d?$') or '0')
+      local run, task, attempt, _, meta = string.match(fields[1] == 'e' and fields[2] or '', '^[^%z]*%z([^%z]*)%z([^%z]*)%z([^%z]*)%z([^%z]*)%z[^%z]*%z([^%z]*)')
+      local trace = string.match(meta or '', '"traceparent":"([%x%-]+)"')
+      record('{"type":"' .. (why == 'left' and 'run.released' or 'run.redelivered') .. '","run":' .. cjson.encode(run or '')
+        .. ',"task":' .. cjson.encode(task or '') .. ',"attempt":' .. (string.match(attempt or '', '^[1-9]%d?%d?%d?%d?$') or '0')
         .. ',"delivery":' .. (row[4] + 1) .. ',"from":' .. name .. ',"' .. (why == 'left' and 'worker' or 'to') .. '":' .. cjson.encode(me)
         .. (trace and ',"traceparent":"' .. trace .. '"' or ''))
     end

@@ -25,10 +25,6 @@ for _, row in ipairs(redis.call('XPENDING', stream, 'workers', entries[1][1], en
 
 local found, events = {}, {}
 local next = #entries < chunk and '' or entries[#entries][1]
-local function field(fields, name)
-  for i = 1, #fields, 2 do if fields[i] == name then return fields[i + 1] end end
-  return ''
-end
 for i, entry in ipairs(entries) do
   local id, fields = entry[1], entry[2]
   if not held[id] and #redis.call('XPENDING', stream, 'workers', id, id, 1) == 0 then
@@ -40,8 +36,9 @@ for i, entry in ipairs(entries) do
     local delivery = math.min(60000, 100 + math.floor(math.abs(now - tonumber(string.match(id, "^%d+"))) / 1000))
     redis.call('XCLAIM', stream, 'workers', me, 0, id, 'RETRYCOUNT', delivery, 'FORCE')
     found[#found + 1] = { tonumber(ARGV[2]), id, delivery, 'left', tonumber(redis.call('HGET', KEYS[4], ARGV[2] .. ' ' .. id) or '0'), fields }
-    events[#events + 1] = '{"type":"run.recovered","run":' .. cjson.encode(field(fields, 'run')) .. ',"task":' .. cjson.encode(field(fields, 'task'))
-      .. ',"attempt":' .. (string.match(field(fields, 'attempt'), '^[1-9]%d?%d?%d?%d?$') or '0')
+    local run, task, attempt = string.match(fields[1] == 'e' and fields[2] or '', '^[^%z]*%z([^%z]*)%z([^%z]*)%z([^%z]*)%z')
+    events[#events + 1] = '{"type":"run.recovered","run":' .. cjson.encode(run or '') .. ',"task":' .. cjson.encode(task or '')
+      .. ',"attempt":' .. (string.match(attempt or '', '^[1-9]%d?%d?%d?%d?$') or '0')
       .. ',"delivery":' .. delivery .. ',"to":' .. cjson.encode(me) .. ',"at":' .. now .. '}'
   end
 end

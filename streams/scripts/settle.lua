@@ -8,7 +8,7 @@
 --   h stream id delivery                      is held (run.started)
 --   s stream id delivery                      is held, and strikes it
 --   e stream id delivery  run                 ends it
---   m stream id delivery  run due task attempt key expires meta body v   moves it to the schedule, unless its cancel was asked for
+--   m stream id delivery  run due entry       moves it to the schedule as that entry, unless its cancel was asked for
 --   d stream id delivery  run task attempt reason error meta body        ends it as dead
 --   r key index  ttl (ms)  value              keeps a result
 --   k key index  run  until (ms)              lets an idempotency key go, then or now
@@ -36,7 +36,7 @@ for stream = 1, 2 do
   end
 end
 
-local widths = { h = 4, s = 4, e = 5, m = 13, d = 11, r = 4, k = 4 }
+local widths = { h = 4, s = 4, e = 5, m = 7, d = 11, r = 4, k = 4 }
 local ops, ended, refused, hasEffects, hasStrike = {}, { {}, {} }, {}, false, false
 local i = 11
 while i <= #ARGV do
@@ -72,7 +72,7 @@ for _, at in ipairs(ops) do
     if redis.call('GET', key) == ARGV[at + 2] then redis.call('PEXPIREAT', key, ARGV[at + 3]) end -- a time that is past deletes it
   elseif op == 'm' then
     redis.call('ZADD', KEYS[4], ARGV[at + 5], ARGV[at + 4])
-    redis.call('HSET', KEYS[5], ARGV[at + 4], cmsgpack.pack({ ARGV[at + 12], ARGV[at + 4], unpack(ARGV, at + 6, at + 11) }))
+    redis.call('HSET', KEYS[5], ARGV[at + 4], ARGV[at + 6])
   elseif op == 'd' then
     redis.call('XADD', KEYS[6], 'MAXLEN', '~', ARGV[6], '*', 'run', ARGV[at + 4], 'task', ARGV[at + 5], 'attempt', ARGV[at + 6],
       'reason', ARGV[at + 7], 'error', ARGV[at + 8], 'meta', ARGV[at + 9], 'body', ARGV[at + 10])

@@ -2,34 +2,33 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { z } from "zod";
 import { ensureLane } from "../../streams/lane.ts";
-import { openWork, type TestWork } from "../support/work.ts";
-
-async function put(work: TestWork, fields: Record<string, string>): Promise<string> {
-  await ensureLane(work.redis, work.namespace, "default");
-  return (await work.redis.xadd(work.keys.tasks, "*", ...Object.entries(fields).flat())) as string;
-}
+import { entryFields } from "../support/entry.ts";
+import { openWork } from "../support/work.ts";
 
 test("entries that nobody of us wrote die with their reason, and the queue goes on", async () => {
   await using work = await openWork();
   const fine = work.broker.task({ name: "fine", input: z.object({ n: z.number() }), run() {} });
   const run = "01890f5e-0000-7000-8000-000000000001";
   const meta = JSON.stringify({ enqueuedAt: 1 });
-  const whole = { v: "1", run, task: "fine", attempt: "1", key: "", expires: "0", meta, body: '{"n":1}' };
-  const strange: Record<string, string>[] = [
-    { hello: "world" },
-    { ...whole, run: "no-id" },
-    { ...whole, run: run.replace("0001", "0002"), v: "one" },
-    { ...whole, run: run.replace("0001", "0003"), meta: "{" },
-    { ...whole, run: run.replace("0001", "0004"), meta: "null" },
-    { ...whole, run: run.replace("0001", "0005"), attempt: "-1" },
-    { ...whole, run: run.replace("0001", "0006"), expires: "soon" },
-    { ...whole, run: run.replace("0001", "0007"), task: "" },
-    { ...whole, run: run.replace("0001", "0008"), body: "{not json" },
-    { ...whole, run: run.replace("0001", "0009"), body: "\u0000\ud800" },
-    { ...whole, run: run.replace("0001", "000a"), meta: JSON.stringify({ enqueuedAt: 1, retry: 5 }) },
-    { ...whole, run: run.replace("0001", "000b"), key: "\n\u0000", meta: "[]" },
+  const whole = { task: "fine", meta, body: '{"n":1}' };
+  const odd: Parameters<typeof entryFields>[1][] = [
+    { run: "no-id" },
+    { v: "one" },
+    { meta: "{" },
+    { meta: "null" },
+    { attempt: -1 },
+    { expires: "soon" },
+    { task: "" },
+    { body: "{not json" },
+    { body: "\u0000\ud800" },
+    { meta: JSON.stringify({ enqueuedAt: 1, retry: 5 }) },
+    { key: "\n\u0000", meta: "[]" },
   ];
-  for (const fields of strange) await put(work, fields);
+  const runOf = (index: number) => `${run.slice(0, -2)}${index.toString(16).padStart(2, "0")}`;
+  const strange = odd.map((over, index) => entryFields(runOf(index), { ...whole, ...over }));
+  strange.push(["hello", "world"], ["e", "1\0cut\0short"]);
+  await ensureLane(work.redis, work.namespace, "default");
+  for (const fields of strange) await work.redis.xadd(work.keys.tasks, "*", ...fields);
   work.work();
   const good = await fine.kiq({ n: 1 });
   await work.ledger.ended([good.id]);

@@ -5,6 +5,7 @@ import { FORMAT, type Lane } from "../../streams/lane.ts";
 import { beat, leave, reclaim } from "../../streams/leases.ts";
 import { cancel } from "../../streams/schedules.ts";
 import { settle } from "../../streams/settle.ts";
+import { entryFields } from "../support/entry.ts";
 import {
   aWorker,
   enqueueOne,
@@ -38,7 +39,7 @@ test("a beat tells how the lane stands", async () => {
   await enqueueOne(lane);
   await enqueueOne(lane, { dueAt });
   await enqueueOne(lane, { dueAt: dueAt + 1 });
-  await redis.xadd(lane.keys.again, "*", "run", "r", "task", "t", "attempt", "1");
+  await redis.xadd(lane.keys.again, "*", ...entryFields("r"));
   const [, one] = (await take(lane, "w", 1)) as [Delivery, Delivery];
   await cancel(lane, { run: one.entry.run });
   const told = await beatAs(lane, "w");
@@ -181,7 +182,7 @@ describe("cancel requests of runs that had ended when they were asked for", () =
       const now = await redisNow(redis);
       const asked = now - 5 * HOUR;
       await mark(lane, "r", asked);
-      await redis.xadd(lane.keys[stream], `${asked - 1}-0`, "run", "r", "task", "t", "attempt", "1");
+      await redis.xadd(lane.keys[stream], `${asked - 1}-0`, ...entryFields("r"));
       await enqueueOne(lane);
       assert.equal((await beatAs(lane, "w")).cancelRequests, 1);
       const held = await take(lane, "w");

@@ -6,6 +6,7 @@ import type { Delivery } from "../../streams/entry.ts";
 import type { Lane } from "../../streams/lane.ts";
 import { beat, read, reclaim } from "../../streams/leases.ts";
 import { settle } from "../../streams/settle.ts";
+import { entryFields } from "../support/entry.ts";
 import {
   aRun,
   assertLegal,
@@ -126,7 +127,7 @@ describe("a worker whose lease has lapsed", () => {
 
   test("loses due retries too, which lie in the other stream", async () => {
     const { lane } = await afterACrash();
-    await redis.xadd(lane.keys.again, "*", "v", "1", "run", "r", "task", "t", "attempt", "2", "meta", "{}");
+    await redis.xadd(lane.keys.again, "*", ...entryFields("r", { attempt: 2 }));
     await take(lane, "dead");
     const { taken } = await reclaimAs(lane, "w");
     assert.deepEqual(
@@ -273,17 +274,20 @@ test("reclaiming works without groups and with strangers' entries", async () => 
   const lane = await freshLane(redis);
   await redis.del(lane.keys.again);
   await redis.xadd(lane.keys.tasks, "*", "attempt", "1e5", "meta", '{"traceparent":"zz');
-  await redis.xadd(lane.keys.tasks, "*", "task", 'q"\\\u0001', "run", "✓", "attempt", "007");
+  await redis.xadd(lane.keys.tasks, "*", "e", "1\0r\0t");
+  const odd = { task: 'q"\\\u0001', attempt: "007", meta: '{"traceparent":"zz' };
+  await redis.xadd(lane.keys.tasks, "*", ...entryFields("✓", odd));
   await aWorker(lane, "dead");
   const args = ["GROUP", "workers", "dead", "COUNT", "9", "STREAMS", lane.keys.tasks, ">"];
   await redis.call("XREADGROUP", ...args);
   await aWorker(lane, "w");
   await lapse(lane, "dead");
-  assert.equal((await reclaimAs(lane, "w")).taken.length, 2);
+  assert.equal((await reclaimAs(lane, "w")).taken.length, 3);
   const events = (await ledger(lane)) as unknown as Record<string, unknown>[];
   assert.deepEqual(
     events.map(({ type, run, task, attempt }) => [type, run, task, attempt]),
     [
+      ["run.redelivered", "", "", 0],
       ["run.redelivered", "", "", 0],
       ["run.redelivered", "✓", 'q"\\\u0001', 0],
       ["worker.lost", undefined, undefined, undefined],

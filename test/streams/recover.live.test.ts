@@ -5,6 +5,7 @@ import type { Delivery } from "../../streams/entry.ts";
 import { ensureLane, FORMAT, type Lane } from "../../streams/lane.ts";
 import { heldBy, read, receiveAgain, reclaim, recover } from "../../streams/leases.ts";
 import { settle } from "../../streams/settle.ts";
+import { entryFields } from "../support/entry.ts";
 import {
   aRun,
   assertLegal,
@@ -65,7 +66,7 @@ describe("recover", () => {
 
   test("gives a token that none of the earlier deliveries had, to the same consumer even", async () => {
     const lane = await freshLane(redis);
-    await redis.xadd(lane.keys.tasks, "5000-0", "run", "r", "task", "t", "attempt", "1");
+    await redis.xadd(lane.keys.tasks, "5000-0", ...entryFields("r"));
     let zombie = await takeOne(lane, "w");
     for (let i = 0; i < 5; i += 1) zombie = (await receiveAgain(redis, lane.keys, "w", zombie)) as Delivery;
     await redis.xgroup("DELCONSUMER", lane.keys.tasks, "workers", "w");
@@ -109,7 +110,7 @@ describe("recover", () => {
 
   test("looks through the other stream too", async () => {
     const lane = await freshLane(redis);
-    await redis.xadd(lane.keys.again, "*", "v", "1", "run", "r", "task", "t", "attempt", "3");
+    await redis.xadd(lane.keys.again, "*", ...entryFields("r", { attempt: 3 }));
     await take(lane, "gone");
     await redis.xgroup("DELCONSUMER", lane.keys.again, "workers", "gone");
     await redis.hset(lane.keys.strikes, `2 ${(await redis.xrange(lane.keys.again, "-", "+"))[0]?.[0]}`, "1");
@@ -215,7 +216,7 @@ describe("read", () => {
   test("gives what is due again before what waits, at most so many of each", async () => {
     const lane = await freshLane(redis);
     for (let i = 0; i < 3; i += 1) await enqueueOne(lane);
-    for (let i = 0; i < 3; i += 1) await redis.xadd(lane.keys.again, "*", "run", `r${i}`, "task", "t", "attempt", "2");
+    for (let i = 0; i < 3; i += 1) await redis.xadd(lane.keys.again, "*", ...entryFields(`r${i}`));
     const held = await take(lane, "w", 2);
     assert.deepEqual(
       held.map(({ stream }) => stream),

@@ -7,6 +7,7 @@ import { receiveAgain, reclaim } from "../../streams/leases.ts";
 import { cancel, promote } from "../../streams/schedules.ts";
 import { SCRIPTS } from "../../streams/scripts.ts";
 import { type Settlement, settle } from "../../streams/settle.ts";
+import { entryFields } from "../support/entry.ts";
 import {
   aRun,
   assertLegal,
@@ -85,7 +86,7 @@ describe("an ending", () => {
   test("of a malformed entry is taken, whatever its fields hold", async () => {
     const lane = await freshLane(redis);
     await redis.xadd(lane.keys.tasks, "*", "attempt", "1e999", "surprise", "\0");
-    await redis.xadd(lane.keys.again, "*", "run", "r", "task", "t", "attempt", "-1", "expires", "soon");
+    await redis.xadd(lane.keys.again, "*", ...entryFields("r", { attempt: -1, expires: "soon" }));
     const deliveries = await take(lane, "w");
     assert.equal(deliveries.length, 2);
     const settled = await settleAs(lane, "w", ...deliveries.map((delivery) => died(delivery, "undecodable")));
@@ -163,18 +164,8 @@ describe("an idempotency key", () => {
     const lane = await freshLane(redis);
     const other = await freshLane(redis);
     await redis.set(other.keys.key("send", "k"), "r");
-    await redis.xadd(
-      lane.keys.tasks,
-      "*",
-      "run",
-      "r",
-      "task",
-      "send",
-      "attempt",
-      "1",
-      "key",
-      other.keys.key("send", "k"),
-    );
+    const key = other.keys.key("send", "k");
+    await redis.xadd(lane.keys.tasks, "*", ...entryFields("r", { task: "send", key }));
     await settleAs(lane, "w", succeeded(await takeOne(lane, "w")));
     assert.equal(await redis.get(other.keys.key("send", "k")), "r");
   });
@@ -290,8 +281,8 @@ describe("the fence", () => {
     const lane = await freshLane(redis);
     const total = 10_100;
     const pipeline = redis.pipeline();
-    for (let i = 0; i < total; i += 1) pipeline.xadd(lane.keys.tasks, "*", "run", `r${i}`, "task", "t", "attempt", "1");
-    pipeline.xadd(lane.keys.again, "*", "run", "x", "task", "t", "attempt", "1");
+    for (let i = 0; i < total; i += 1) pipeline.xadd(lane.keys.tasks, "*", ...entryFields(`r${i}`));
+    pipeline.xadd(lane.keys.again, "*", ...entryFields("x"));
     await pipeline.exec();
     const held = await take(lane, "w", total);
     assert.equal(held.length, total + 1);
@@ -306,8 +297,7 @@ describe("the fence", () => {
 
   test("compares ids as numbers: 9-1 comes before 10-0, and 10-9 before 10-10", async () => {
     const lane = await freshLane(redis);
-    for (const id of ["9-1", "10-0", "10-9", "10-10"])
-      await redis.xadd(lane.keys.tasks, id, "run", id, "task", "t", "attempt", "1");
+    for (const id of ["9-1", "10-0", "10-9", "10-10"]) await redis.xadd(lane.keys.tasks, id, ...entryFields(id));
     const held = await take(lane, "w");
     const shuffled = [held[2], held[0], held[3], held[1]] as Delivery[];
     assert.equal((await settleAs(lane, "w", ...shuffled.map((one) => succeeded(one)))).refused.size, 0);

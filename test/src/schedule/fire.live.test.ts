@@ -56,7 +56,7 @@ test("a slot that fires is recorded with its run, and the run knows its slot, th
   await one.fireAt(first);
   await one.fireAt(second + 12);
   const { events, entries } = await outcomeOf(one.schedule().lane);
-  const run = entries[1]?.run as string;
+  const run = entries[1]?.run ?? "";
   const [fired, enqueued] = events.filter((event) => "run" in event && event.run === run);
   const common = { v: 1, queue: "default", at: second + 12, run, task: "sync", schedule: "sync", slot: second };
   const { position: _p, ...firedRest } = fired as object & { position?: string };
@@ -77,9 +77,9 @@ test("a slot that fires is recorded with its run, and the run knows its slot, th
       v: "1",
       run,
       task: "sync",
-      attempt: "1",
+      attempt: 1,
       key: "",
-      expires: String(expiresAt),
+      expires: expiresAt,
       body: "",
       meta: {
         taskVersion: 3,

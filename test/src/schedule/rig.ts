@@ -10,6 +10,7 @@ import { type Opened, openScheduler } from "../../../src/schedule/open.ts";
 import { refresh } from "../../../src/schedule/refresh.ts";
 import type { Schedule } from "../../../src/schedule/schedule.ts";
 import { ready } from "../../../streams/connect.ts";
+import { type Entry, toEntry } from "../../../streams/entry.ts";
 import type { LedgerEvent } from "../../../streams/events.ts";
 import { type Lane, openLane, type RedisClock, registerQueue } from "../../../streams/lane.ts";
 import { decodeEntry, readEntries } from "../../../streams/ledger.ts";
@@ -116,7 +117,7 @@ export const silent = { debug() {}, info() {}, warn() {}, error() {}, child: () 
 export interface Outcome {
   readonly events: readonly LedgerEvent[];
   /** Of each entry. */
-  readonly entries: readonly Readonly<Record<string, string>>[];
+  readonly entries: readonly Entry[];
   /** Slots that fired, in the order of their events. */
   readonly fired: readonly number[];
 }
@@ -127,8 +128,6 @@ export async function outcomeOf(lane: Lane): Promise<Outcome> {
     decodeEntry(batch, { queue: lane.queue, incarnation: "x" }),
   ) as LedgerEvent[];
   const tasks = await lane.redis.xrange(lane.keys.tasks, "-", "+");
-  const entries = tasks.map(([, fields]) =>
-    Object.fromEntries(Array.from({ length: fields.length / 2 }, (_, i) => [fields[2 * i], fields[2 * i + 1]])),
-  );
+  const entries = tasks.map(([, fields]) => toEntry(fields));
   return { events, entries, fired: events.flatMap((one) => (one.type === "slot.fired" ? [one.slot] : [])) };
 }
