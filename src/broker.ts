@@ -13,6 +13,7 @@ import {
 import type { Broker, BrokerOptions } from "./define/broker.ts";
 import { makeCronTask } from "./define/cron.ts";
 import { declareContract, declareTask } from "./define/declare.ts";
+import { checkQuery, type LedgerQuery } from "./define/ledger-query.ts";
 import { createRegistry, type Registry } from "./define/registry.ts";
 import { makeTask, makeTaskRef } from "./define/task.ts";
 import { attachEngine, type Engine } from "./engine.ts";
@@ -48,6 +49,7 @@ export function createBroker(options: BrokerOptions = {}): Broker {
         Object.entries(contracts).map(([name, one]) => [name, makeTaskRef(declareContract(name, one), engine.port)]),
       ),
     handle: (id: string) => engine.port.handle(undefined, id),
+    events: (query?: LedgerQuery) => engine.port.events(checkQuery(query)),
     close,
     [Symbol.asyncDispose]: close,
   }) as Broker;

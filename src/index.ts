@@ -5,6 +5,7 @@ export { type Contract, type ContractDefinition, contract } from "./define/contr
 export { type CronCheck, type CronDefinition, type CronPolicies, type CronTask, cron } from "./define/cron.ts";
 export type { Dispatcher, DispatchOptions, InputArgs, TaskRef } from "./define/dispatch.ts";
 export { type Duration, duration } from "./define/duration.ts";
+export type { LedgerQuery } from "./define/ledger-query.ts";
 export type { Policies, RetryPolicy } from "./define/policy.ts";
 export type { Health, ProjectorOptions, Role, SchedulerOptions, WorkerOptions } from "./define/role.ts";
 export {

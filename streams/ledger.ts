@@ -152,6 +152,16 @@ export async function waitForEntries(
   return reply?.[0]?.[1].map(toLedgerEntry).map(unpackEntry) ?? [];
 }
 
+/** Waits at most `blockMs` until one of several lanes has an entry after its id, on a connection of its own. */
+export async function waitForAny(
+  blocking: Redis,
+  places: readonly { readonly keys: LaneKeys; readonly id: string }[],
+  blockMs: number,
+): Promise<void> {
+  const names = places.map(({ keys }) => keys.events);
+  await blocking.xread("COUNT", 1, "BLOCK", blockMs, "STREAMS", ...names, ...places.map(({ id }) => id));
+}
+
 /** Compares two stream ids as the two numbers they are. As strings they would compare wrongly. */
 export function compareIds(a: string, b: string): number {
   const [aMs, aSeq] = splitId(a);

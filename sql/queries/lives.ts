@@ -44,3 +44,13 @@ export async function findHorizon(session: Session, lane: string): Promise<numbe
   );
   return rows[0]?.keptFromMs ?? 0;
 }
+
+/** Whether this database has an archive: it may be the application's own, and no projector have been at it yet. */
+export async function hasArchive(session: Session): Promise<boolean> {
+  const rows = await rowsOf(
+    session,
+    z.object({ exists: z.boolean() }),
+    sql.unsafe`select to_regclass('ledger_entries') is not null and to_regclass('ledger_horizons') is not null as exists`,
+  );
+  return rows[0]?.exists === true;
+}

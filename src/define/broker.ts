@@ -1,11 +1,13 @@
 // biome-ignore-all lint/suspicious/noExplicitAny: what is inferred has to be left open, and `unknown` would close it
 // biome-ignore-all lint/complexity/noBannedTypes: `{}` is what a task without dependencies needs, and how editors show it
+import type { LedgerEvent } from "../../streams/events.ts";
 import type { Deps, Values } from "../di/provider.ts";
 import type { RunHandle } from "../run.ts";
 import type { Contract } from "./contract.ts";
 import type { TaskRef } from "./dispatch.ts";
 import type { Duration } from "./duration.ts";
 import type { JsonCheck } from "./json-check.ts";
+import type { LedgerQuery } from "./ledger-query.ts";
 import type { Policies } from "./policy.ts";
 import type { InputOf, Schema } from "./schema.ts";
 import type { Task, TaskDefinition, TaskHost } from "./task.ts";
@@ -69,6 +71,8 @@ export interface Broker extends TaskHost, AsyncDisposable {
   };
   /** A hold on any run, by its id. */
   handle(id: string): RunHandle<unknown>;
+  /** The ledger, oldest first: what is archived in Postgres, when the broker has one, and then Redis' tail. `follow` waits for more until the signal is aborted. Throws InvalidOption. */
+  events(query?: LedgerQuery): AsyncIterable<LedgerEvent>;
   /** Sends what is pending and closes what was opened. */
   close(): Promise<void>;
 }

@@ -1,9 +1,11 @@
 // biome-ignore-all lint/suspicious/noExplicitAny: what is inferred has to be left open, and `unknown` would close it
 // biome-ignore-all lint/complexity/noBannedTypes: `{}` is what a task without dependencies needs, and how editors show it
+import type { LedgerEvent } from "../../streams/events.ts";
 import type { Deps, Override, Values } from "../di/provider.ts";
 import { invalidOption } from "../errors.ts";
 import type { RunContext, RunHandle, Slot } from "../run.ts";
 import type { Dispatcher, DispatchOptions, InputArgs, TaskRef } from "./dispatch.ts";
+import type { CheckedQuery } from "./ledger-query.ts";
 import type { Policies } from "./policy.ts";
 import type { AnySchema, OutputOf, Schema } from "./schema.ts";
 
@@ -94,6 +96,8 @@ export interface DispatchPort {
   ): Promise<RunHandle<any>[]>;
   /** A hold on a run by its id; `task`, when known, says how to read its result. */
   handle(task: TaskRecord | undefined, id: string): RunHandle<any>;
+  /** The events of the ledger, oldest first. */
+  events(query: CheckedQuery): AsyncIterable<LedgerEvent>;
   /** Fires a cron now, as a slot of its own. */
   trigger(task: TaskRecord): Promise<RunHandle<any>>;
   /** Runs a handler in this process. */

@@ -4,6 +4,7 @@ import { DEFAULTS } from "../defaults.ts";
 import type { DispatchPort } from "../define/task.ts";
 import type { Engine } from "../engine.ts";
 import { callInline } from "../execute/call.ts";
+import { readEvents } from "../read-events.ts";
 import { type Ask, askBy } from "./ask.ts";
 import { createEndingWatch } from "./await-ending.ts";
 import { type Connection, createConnection } from "./connection.ts";
@@ -95,6 +96,7 @@ function createPort(engine: Engine, parts: PortParts): DispatchPort {
       }
     },
     handle: handles.ofId,
+    events: (query) => readEvents(engine, query),
     async trigger(task) {
       connection.hold();
       try {

@@ -4,9 +4,10 @@ import { isEnding, type LedgerEvent } from "../../streams/events.ts";
 import type { LaneKeys } from "../../streams/keys.ts";
 import { pause } from "../../streams/lane.ts";
 import { type LedgerEntry, toLedgerEntry } from "../../streams/ledger.ts";
+import { FIRST_COUNT, nextCount, sizeOf } from "../../streams/paging.ts";
 import type { Notice } from "../middleware.ts";
 import type { Connection } from "./connection.ts";
-import { eventsOf, nextCount, runOf, sizeOf } from "./tail.ts";
+import { eventsOf, runOf } from "./tail.ts";
 
 /** How long one read waits for news, in ms. Also how long a queue that is new to the reader may wait for its turn. */
 const BLOCK_MS = 1_000;
@@ -58,7 +59,7 @@ export function createFollower({ connection, lastId, unblock, announce }: Follow
   let waiterCount = 0;
   let isReading = false;
   let lingerUntil = 0;
-  let count = 16;
+  let count = FIRST_COUNT;
   let socket: unknown;
   let clientId: number | undefined;
 

@@ -2,7 +2,8 @@ import type { Redis } from "ioredis";
 import { type Entry, toEntry, unpackEntry } from "../../streams/entry.ts";
 import { runIdTime } from "../../streams/ids.ts";
 import { GROUP, type LaneKeys } from "../../streams/keys.ts";
-import { CLOCK_MARGIN_MS, nextCount } from "./tail.ts";
+import { nextCount } from "../../streams/paging.ts";
+import { CLOCK_MARGIN_MS } from "./tail.ts";
 
 /** Where the entry of a run that has not ended lies. */
 export interface LiveEntry {

@@ -14,6 +14,7 @@ export function switchable(own: DispatchPort): SwitchablePort {
     port: {
       send: (...args) => charge.send(...args),
       handle: (...args) => charge.handle(...args),
+      events: (...args) => charge.events(...args),
       trigger: (...args) => charge.trigger(...args),
       call: (...args) => charge.call(...args),
     },

@@ -2,13 +2,11 @@ import type { LedgerEvent, UnknownEvent } from "../../streams/events.ts";
 import { runIdTime } from "../../streams/ids.ts";
 import type { LaneKeys } from "../../streams/keys.ts";
 import { decodeEntry, isLedgerEvent, type LedgerEntry, type Place, readEntries } from "../../streams/ledger.ts";
+import { FIRST_COUNT, nextCount, sizeOf } from "../../streams/paging.ts";
 import type { Ask } from "./ask.ts";
 
 /** Ids are made by Redis' clock as it is known here: a run's first event may seem to be a little older than its id. */
 export const CLOCK_MARGIN_MS = 250;
-/** How much is read at once, about. */
-const PAGE_BYTES = 1_048_576;
-const MOST_ENTRIES = 1_000;
 /** Runs of which it is cheaper to look for their ids in the text than to decode it. */
 const FEW = 8;
 
@@ -20,7 +18,7 @@ export function startOf(run: string): string {
 
 /** The tail's entries from an id on, that one included, to its end as it is when that is reached; a page at a time. */
 export async function* readTail(ask: Ask, keys: LaneKeys, from: string): AsyncGenerator<readonly LedgerEntry[]> {
-  let count = 16;
+  let count = FIRST_COUNT;
   for (let next = from; ; ) {
     const page = await ask((redis) => readEntries(redis, keys, { from: next, count }));
     if (page.length > 0) yield page;
@@ -28,16 +26,6 @@ export async function* readTail(ask: Ask, keys: LaneKeys, from: string): AsyncGe
     next = `(${(page.at(-1) as LedgerEntry).id}`;
     count = nextCount(page.length, sizeOf(page));
   }
-}
-
-/** As many entries as the next page may have, by the size of those in this one. */
-export function nextCount(entryCount: number, bytes: number): number {
-  return Math.min(MOST_ENTRIES, Math.max(4, Math.floor((PAGE_BYTES * entryCount) / (bytes + 1))));
-}
-
-/** The bytes of a page, about. */
-export function sizeOf(page: readonly LedgerEntry[]): number {
-  return page.reduce((sum, { events }) => sum + events.length, 0);
 }
 
 /** Runs by their ids. */

@@ -1,4 +1,5 @@
 // biome-ignore-all lint/suspicious/noExplicitAny: a test broker holds tasks of any input and result
+import { isWanted } from "../../streams/event-filter.ts";
 import type { LedgerEvent } from "../../streams/events.ts";
 import { createRunIds, cronRunId } from "../../streams/ids.ts";
 import type { DispatchOptions } from "../define/dispatch.ts";
@@ -31,6 +32,13 @@ export function playingPort(player: Player): DispatchPort {
         player.book.runs.find((run) => run.id === id),
         { id, isNew: false },
       ),
+    async *events({ from = 0, until = Number.POSITIVE_INFINITY, signal, ...wanted }) {
+      // What is followed ends here too: nothing is recorded by itself.
+      for (const event of player.book.events) {
+        if (signal?.aborted === true) return;
+        if (event.at >= from && event.at <= until && isWanted(event, wanted)) yield event;
+      }
+    },
     async trigger(task) {
       const run = fireSlot(player, task, { at: player.book.now, trigger: "manual" });
       return handleOf(player, run, { id: run.id, isNew: true });

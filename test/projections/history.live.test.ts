@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type AnyEvent, readLane, readRun } from "../../projections/history.ts";
-import { countByStatus, findRun } from "../../sql/queries/task-runs.ts";
+import { readRun } from "../../projections/history.ts";
+import type { AnyEvent } from "../../projections/read-lane.ts";
+import { findRun } from "../../sql/queries/task-runs.ts";
 import { createRunIds } from "../../streams/ids.ts";
 import { eventually, testDatabase, testNamespace, testRedis } from "../support/servers.ts";
 import { aPool, aRecorder, startProjector } from "./lane-fixture.ts";
@@ -61,39 +62,4 @@ test("a life of more entries than its row keeps is read in full", async (t) => {
   await projected(301, projector);
   assert.match((await findRun(pool, where.namespace, run))?.positions ?? "", /…/);
   assert.equal((await readRun(source, run, ["default"])).length, 301);
-});
-
-test("a lane is read in order, archive and tail as one, each event once", async (t) => {
-  const { where, source, projected, record } = await setUp(t);
-  const runs = Array.from({ length: 700 }, () => ids(Date.now()));
-  const projector = startProjector(t, where);
-  for (const run of runs.slice(0, 500)) await record({ type: "run.enqueued", run, task: "noop" });
-  await projected(500, projector);
-  await projector.stop();
-  for (const run of runs.slice(500)) await record({ type: "run.enqueued", run, task: "noop" });
-  const read = async (stretch: object) =>
-    (await Array.fromAsync(readLane(source, { queue: "default", ...stretch }))).map(
-      (event) => (event as { run: string }).run,
-    );
-  assert.deepEqual(await read({}), runs);
-  assert.deepEqual(await read({ untilMs: 0 }), []);
-  assert.deepEqual((await Array.fromAsync(readLane({ ...source, pool: undefined }, { queue: "default" }))).length, 700);
-  const middle = (await Array.fromAsync(readLane(source, { queue: "default" })))[350];
-  assert.equal((await read({ fromMs: middle?.at ?? 0 })).includes(runs[600] as string), true);
-});
-
-test("a lane whose tail was trimmed is read whole from the archive", async (t) => {
-  const { where, source, pool, projected, record, redis, keys } = await setUp(t);
-  const runs = Array.from({ length: 30 }, () => ids(Date.now()));
-  const projector = startProjector(t, where);
-  for (const run of runs) await record({ type: "run.enqueued", run, task: "noop" });
-  await projected(30, projector);
-  await projector.stop();
-  await redis.xtrim(keys.events, "MAXLEN", 1);
-  const read = await Array.fromAsync(readLane(source, { queue: "default" }));
-  assert.deepEqual(
-    read.map((event) => (event as { run: string }).run),
-    runs,
-  );
-  assert.deepEqual(await countByStatus(pool, where.namespace), { waiting: 30 });
 });

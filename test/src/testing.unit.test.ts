@@ -146,3 +146,21 @@ test("a slot for a cron's handler is made of an instant", () => {
   assert.equal(slotAt("2026-01-01T00:00:00Z").at.getTime(), Date.UTC(2026, 0, 1));
   assert.throws(() => slotAt("soon"), { code: "invalid_option" });
 });
+
+test("a test broker's ledger is read as a real one is", async () => {
+  const broker = createBroker();
+  const noop = broker.task({ name: "noop", run() {} });
+  const other = broker.task({ name: "other", run() {} });
+  using played = testBroker(broker, { now: NOON });
+  const run = await noop.kiq();
+  await other.kiq();
+  await played.advance("1m");
+  const typesOf = async (query?: Parameters<typeof broker.events>[0]) =>
+    (await Array.fromAsync(broker.events(query))).map(({ type }) => type);
+  assert.equal((await typesOf()).length, played.events.length);
+  assert.deepEqual(await typesOf({ run: run.id }), ["run.enqueued", "run.started", "run.succeeded"]);
+  assert.deepEqual(await typesOf({ task: "other", types: ["run.succeeded"], follow: true }), ["run.succeeded"]);
+  assert.deepEqual(await typesOf({ from: "2026-01-01T12:00:30Z" }), []);
+  assert.throws(() => broker.events({ from: "yesterday" }), { code: "invalid_option" });
+  assert.throws(() => broker.events({ types: ["run.succeded" as "run.succeeded"] }), /Did you mean "run.succeeded"/);
+});

@@ -19,7 +19,7 @@ const MAY_IMPORT: Readonly<Record<string, (target: string, from: string) => bool
   projections: (target) => ["projections", "streams", "sql"].includes(partOf(target)),
   src: (target, from) =>
     ["src", "streams"].includes(partOf(target)) ||
-    (from === "src/projector.ts" && partOf(target) === "projections") ||
+    (/^src\/(projector|read-events)\.ts$/.test(from) && partOf(target) === "projections") ||
     (from === "src/deps.ts" && partOf(target) === "sql"),
   otel: (target) => partOf(target) === "otel" || ["src/middleware.ts", "streams/events.ts"].includes(target),
   edge: () => true,

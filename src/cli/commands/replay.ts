@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { LedgerSource } from "../../../projections/history.ts";
+import type { LedgerSource } from "../../../projections/read-lane.ts";
 import { isKnown, type LedgerEvent } from "../../../streams/events.ts";
 import { listQueues } from "../../../streams/lane.ts";
 import { databaseSource } from "../../config.ts";
@@ -64,10 +64,10 @@ async function replayQueue(
   send: (batch: Rebuilt) => Promise<void>,
 ): Promise<number> {
   const { createRebuilder } = await import("../../../otel/rebuild.ts");
-  const { readLane } = await import("../../../projections/history.ts");
+  const { readLedger } = await import("../../../projections/read-ledger.ts");
   const rebuilder = createRebuilder();
   let batch: Rebuilt[number][] = [];
-  for await (const event of readLane(source, { queue, fromMs: from, untilMs: until })) {
+  for await (const event of readLedger(source, { queues: [queue], from, until })) {
     if (!isKnown(event.type)) continue;
     batch.push(...rebuilder.take(event as LedgerEvent));
     if (batch.length < BATCH) continue;

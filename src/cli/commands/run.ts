@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { DatabasePool } from "slonik";
-import { type AnyEvent, readRun } from "../../../projections/history.ts";
+import { readRun } from "../../../projections/history.ts";
+import type { AnyEvent } from "../../../projections/read-lane.ts";
 import { findRun, type TaskRun } from "../../../sql/queries/task-runs.ts";
 import { listQueues } from "../../../streams/lane.ts";
 import { stateAfter } from "../../../streams/run.ts";

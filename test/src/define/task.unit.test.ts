@@ -15,6 +15,7 @@ function portOf(calls: unknown[][]): DispatchPort {
       return inputs.map((_, index) => handle(`r${index}`));
     },
     handle: (task, id) => handle(`${task?.name} ${id}`),
+    async *events() {},
     async trigger(task) {
       calls.push(["trigger", task.name]);
       return handle("slot");
