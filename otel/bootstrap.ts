@@ -1,4 +1,4 @@
-import { processMiddleware } from "../src/middleware.ts";
+import { type Middleware, processMiddleware } from "../src/middleware.ts";
 import { attachToSdk, listenToSdk } from "./complaints.ts";
 import { type LaneReading, measure } from "./gauges.ts";
 import { createChosenIds } from "./ids.ts";
@@ -14,7 +14,7 @@ export interface Telemetry extends AsyncDisposable {
 }
 
 /** How telemetry is started. */
-export interface TelemetryOptions extends Omit<TracingOptions, "provider" | "ids"> {
+export interface TelemetryOptions extends Omit<TracingOptions, "provider" | "ids" | "isKept"> {
   /** Reads how queues stand, whenever metrics are collected. */
   readonly lanes?: (() => Promise<readonly LaneReading[]>) | undefined;
   /** Hears, in a line, what could not be sent. Default: a warning of the process. */
@@ -48,12 +48,21 @@ export async function startTelemetry(options: TelemetryOptions = {}): Promise<Te
   const report = options.report ?? ((line) => process.emitWarning(line, { type: "Telemetry" }));
   const complaints = listenToSdk(report);
   const { NodeSDK } = await import("@opentelemetry/sdk-node");
-  const ids = createChosenIds();
-  const sdk = new NodeSDK({ instrumentations: [], idGenerator: ids });
+  const { samplingOf } = await import("./sampling.ts");
+  const { openBook } = await import("./book.ts");
+  const { openReaders } = await import("./readers.ts");
   attachToSdk(complaints, process.env);
+  const ids = createChosenIds();
+  const sampling = samplingOf(process.env);
+  const book = openBook();
+  const metricReaders = await openReaders(process.env, book.producer);
+  const sampler = sampling === undefined ? {} : { sampler: sampling.sampler };
+  const sdk = new NodeSDK({ instrumentations: [], idGenerator: ids, metricReaders, ...sampler });
   sdk.start();
   const gauges = measure({ lanes: options.lanes });
-  const hung = [tracing({ ...options, ids }), metering()];
+  const hung: Middleware[] = [];
+  if (process.env.OTEL_TRACES_EXPORTER !== "none") hung.push(tracing({ ...options, ids, isKept: sampling?.isKept }));
+  if (metricReaders.length > 0) hung.push(metering({ instruments: book.instruments }));
   processMiddleware().push(...hung);
   let ending: Promise<void> | undefined;
   const shutdown = () => {

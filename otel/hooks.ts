@@ -3,7 +3,7 @@ import { type MeteringOptions, metering } from "./metrics.ts";
 import { type TracingOptions, tracing } from "./tracing.ts";
 
 /** What spans and metrics hang on, and where they go. */
-export interface HookOptions extends Omit<TracingOptions, "provider" | "ids"> {
+export interface HookOptions extends Omit<TracingOptions, "provider" | "ids" | "isKept"> {
   /** Default: the provider that your SDK has registered. */
   readonly tracerProvider?: TracingOptions["provider"];
   /** Default: the provider that your SDK has registered. */

@@ -6,15 +6,16 @@ import { linkTo, spanContextOf } from "./propagation.ts";
 
 /**
  * How a run's span hangs on that of its dispatch. `"parent"`: always its child. `"link"`: always a trace of its own that links to it.
- * `"auto"`: a child when it is the first attempt of a run that was dispatched to run at once; a link for delayed, retried,
- * redelivered, cron and redriven runs, whose parent's trace has long been closed by then.
+ * `"auto"`: a child when it is the first attempt of a run that was dispatched alone, to run at once. A link for delayed, retried, redelivered,
+ * cron and redriven runs, whose parent's trace has long been closed by then, and for runs dispatched together: thousands
+ * in one trace are no use to anybody, and would all be sampled or none.
  */
 export type Linkage = "auto" | "parent" | "link";
 
 /** What the decision is made from. */
 export type Origin = Pick<
   Execution,
-  "run" | "attempt" | "delivery" | "enqueuedAt" | "dueAt" | "schedule" | "redriveOf" | "carrier"
+  "run" | "attempt" | "delivery" | "enqueuedAt" | "dueAt" | "schedule" | "redriveOf" | "isOfMany" | "carrier"
 >;
 
 /** A run that is due this much later than it was dispatched counts as delayed, in ms. */
@@ -23,8 +24,8 @@ const DELAYED_MS = 30_000;
 /** True when the span of an attempt is a child of its dispatch's. */
 export function isChild(origin: Origin, linkage: Linkage): boolean {
   if (linkage !== "auto") return linkage === "parent";
-  const { attempt, delivery, dueAt, enqueuedAt, schedule, redriveOf } = origin;
-  if (attempt > 1 || delivery > 1 || schedule !== undefined || redriveOf !== undefined) return false;
+  const { attempt, delivery, dueAt, enqueuedAt, schedule, redriveOf, isOfMany } = origin;
+  if (attempt > 1 || delivery > 1 || isOfMany || schedule !== undefined || redriveOf !== undefined) return false;
   return dueAt === undefined || dueAt - enqueuedAt <= DELAYED_MS;
 }
 

@@ -33,6 +33,7 @@ interface Known {
   readonly dueAt: number | undefined;
   readonly schedule: string | undefined;
   readonly redriveOf: string | undefined;
+  readonly isOfMany: boolean;
   open: Open | undefined;
   previous: SpanIds | undefined;
 }
@@ -96,16 +97,28 @@ const OUTCOMES: Readonly<Record<string, string>> = {
 const ENDINGS = new Set(["succeeded", "died", "cancelled", "skipped"]);
 
 function toKnown(event: LedgerEvent<"run.enqueued">, previous: SpanIds | undefined): Known {
-  const { run, task, queue, at, dueAt, schedule, redriveOf } = event;
+  const { run, task, queue, at, dueAt, schedule, redriveOf, isOfMany = false } = event;
   const dispatch = spanContextOf(event) ?? idsOfDispatch(run);
-  return { run, task, queue, dispatch, enqueuedAt: at, dueAt, schedule, redriveOf, open: undefined, previous };
+  return {
+    run,
+    task,
+    queue,
+    dispatch,
+    enqueuedAt: at,
+    dueAt,
+    schedule,
+    redriveOf,
+    isOfMany,
+    open: undefined,
+    previous,
+  };
 }
 
 /** A run that was dispatched before what is read. */
 function strange({ run, task, queue, at }: OfRun): Known {
   const dispatch = idsOfDispatch(run);
   const unknown = { dueAt: undefined, schedule: undefined, redriveOf: undefined, open: undefined, previous: undefined };
-  return { run, task, queue, dispatch, enqueuedAt: at, ...unknown };
+  return { run, task, queue, dispatch, enqueuedAt: at, isOfMany: false, ...unknown };
 }
 
 function dispatchSpan(event: LedgerEvent<"run.enqueued">, ids: SpanIds, parent: Open | undefined): RebuiltSpan {

@@ -32,6 +32,8 @@ export interface Execution {
   /** What the handler is given first. */
   readonly input: unknown;
   readonly redriveOf: string | undefined;
+  /** True when it was dispatched together with others. */
+  readonly isOfMany: boolean;
   /** Where the run was dispatched from. */
   readonly carrier: Carrier;
   /** The attempt before, when there was one. */
@@ -92,13 +94,23 @@ export type Notice =
       readonly facts?: Readonly<Record<string, unknown>>;
     };
 
+/** What is done around one attempt. */
+export interface AttemptHook {
+  /** The attempt's own trace context, on its events. Default: that of its dispatch. */
+  readonly carrier?: Carrier | undefined;
+  /** Calls `begin` at once, in the context that the handler is to run in. Default: just that. */
+  enter?(begin: () => void): void;
+  /** Hears how the attempt ended. */
+  end?(ended: Ended): void;
+}
+
 /** What may be hung on the engine. Each hook is optional; one that throws is told of and never costs a run. */
 export interface Middleware {
   readonly name: string;
   /** Around a dispatch. What it puts into `carrier` travels with the runs. */
   send?<T>(sending: Sending, next: (carrier: Carrier) => Promise<T>): Promise<T>;
-  /** Around an attempt. `next` runs it and never rejects; `carrier` becomes the attempt's own trace context on its events. */
-  execute?(execution: Execution, next: (carrier: Carrier) => Promise<Ended>): Promise<Ended>;
+  /** Asked before an attempt begins what is to be done around it; undefined for nothing. No promises: an attempt may be over in microseconds. */
+  attempt?(execution: Execution): AttemptHook | undefined;
   /** Hears of everything that the engine tells. */
   notice?(notice: Notice): void;
 }

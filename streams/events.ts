@@ -58,6 +58,8 @@ const lifecycle = {
     parent: z.string().optional(),
     root: z.string().optional(),
     redriveOf: z.string().optional(),
+    /** Set when its trace context is that of a dispatch of many runs. */
+    isOfMany: z.boolean().optional(),
     labels: z.record(z.string(), z.string()).optional(),
   }),
   "run.due": ofRun.extend({ attempt: count.optional() }),

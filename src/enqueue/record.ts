@@ -21,10 +21,12 @@ export interface Dispatch {
   readonly said: ResolvedDispatch;
   readonly key: string | undefined;
   readonly carrier: Carrier | undefined;
+  /** True when it is dispatched together with others. */
+  readonly isOfMany: boolean;
 }
 
 /** What goes to Redis for a dispatch: the entry's fields, and the event that tells of it. */
-export function toRecord(lane: Lane, { task, run, body, said, key, carrier }: Dispatch): EnqueueRecord {
+export function toRecord(lane: Lane, { task, run, body, said, key, carrier, isOfMany }: Dispatch): EnqueueRecord {
   const now = Math.trunc(lane.clock.now());
   const dueAt = said.atMs ?? (said.delayMs === undefined ? 0 : now + said.delayMs);
   const isLater = dueAt > now;
@@ -46,6 +48,7 @@ export function toRecord(lane: Lane, { task, run, body, said, key, carrier }: Di
   if (carrier?.traceparent !== undefined) {
     meta.traceparent = event.traceparent = carrier.traceparent;
     if (carrier.tracestate !== undefined) meta.tracestate = carrier.tracestate;
+    if (isOfMany) meta.isOfMany = event.isOfMany = true;
   }
   const common = { run, task: task.name, body: parcel.body, expires, dueAt: isLater ? dueAt : 0, event };
   if (key === undefined) return { ...common, meta: JSON.stringify(meta), key: undefined };

@@ -91,8 +91,9 @@ interface Way {
 }
 
 async function dispatchAll({ parts, task, said, all }: Job, { lane, runs, carrier }: Way): Promise<Sent[]> {
+  const isOfMany = all.length > 1;
   const records = all.map((ready, index) =>
-    toRecord(lane.lane, { ...ready, task, run: runs[index] as string, said, carrier }),
+    toRecord(lane.lane, { ...ready, task, run: runs[index] as string, said, carrier, isOfMany }),
   );
   const timeoutMs = parts.enqueueTimeoutMs();
   const sent: Sent[] = [];

@@ -5,7 +5,7 @@ import { letGo, type WorkLane } from "../deliver/work-lane.ts";
 import type { WorkerScope } from "../di/worker-scope.ts";
 import { timedOut } from "../errors.ts";
 import type { Carrier, Ended, Middleware, Notice } from "../middleware.ts";
-import { aroundExecute } from "./around-execute.ts";
+import { aroundAttempt } from "./around-attempt.ts";
 import type { Attempt } from "./attempt.ts";
 import { conclude } from "./conclude.ts";
 import { type ContextParts, makeRunContext } from "./context.ts";
@@ -67,15 +67,9 @@ export function createLauncher(parts: LauncherParts): Launcher {
 
   const launch = (one: Launch) => {
     const attempt = attemptOf(one);
-    const middleware = parts.middleware();
-    if (!middleware.some((each) => each.execute !== undefined)) return perform(attempt, carrierOf(attempt));
-    const ended = new Promise<Ended>((resolve) => {
-      attempt.onEnded = resolve;
-    });
-    aroundExecute(middleware, attempt, parts.announce, (carrier) => {
-      perform(attempt, { ...carrierOf(attempt), ...carrier });
-      return ended;
-    });
+    aroundAttempt({ attempt, middleware: parts.middleware(), announce: parts.announce }, (carrier) =>
+      perform(attempt, carrier ?? carrierOf(attempt)),
+    );
   };
 
   const perform = (attempt: Attempt, carrier: Carrier) => {

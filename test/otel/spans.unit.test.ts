@@ -6,7 +6,7 @@ import { InMemorySpanExporter, type ReadableSpan, SimpleSpanProcessor, TracerPro
 import { createChosenIds, idsOfAttempt } from "../../otel/ids.ts";
 import { formatTraceparent, spanContextOf } from "../../otel/propagation.ts";
 import { type TracingOptions, tracing } from "../../otel/tracing.ts";
-import type { Carrier, Ended, Execution, Middleware } from "../../src/middleware.ts";
+import type { AttemptHook, Carrier, Ended, Execution, Middleware } from "../../src/middleware.ts";
 
 context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
 
@@ -36,10 +36,23 @@ const attempt = (some: Partial<Execution> = {}): Execution => ({
   maxAttempts: 3,
   input: { password: "hunter2", name: "Ada" },
   redriveOf: undefined,
+  isOfMany: false,
   carrier: {},
   previous: undefined,
   ...some,
 });
+/** What a worker does with a hook. */
+async function execute(
+  hooks: Required<Middleware>,
+  execution: Execution,
+  run: (carrier: Carrier) => Promise<Ended>,
+): Promise<void> {
+  const hook = hooks.attempt(execution) as AttemptHook;
+  const running = Promise.withResolvers<Ended>();
+  hook.enter?.(() => running.resolve(run(hook.carrier ?? {})));
+  hook.end?.(await running.promise);
+}
+
 const succeeded: Ended = { kind: "succeeded", durationMs: 1 };
 const send = (queue = "mail") => ({ task: "greet", queue, runs: ["01-run"] });
 
@@ -57,7 +70,7 @@ const one = (spans: readonly ReadableSpan[], name: string) =>
 test("a dispatch is a producer, its first attempt a consumer in the same trace, and what the handler dispatches is below that", async () => {
   const traced = recorder();
   const carrier = await dispatched(traced);
-  await traced.hooks.execute(attempt({ carrier }), async () => {
+  await execute(traced.hooks, attempt({ carrier }), async () => {
     await traced.hooks.send(send("other"), async () => {});
     return succeeded;
   });
@@ -81,7 +94,7 @@ test("the attempt's own context goes to its events, and is the active one of the
   const { hooks, spans } = recorder();
   let given: Carrier = {};
   let active: SpanContext | undefined;
-  await hooks.execute(attempt(), async (carrier) => {
+  await execute(hooks, attempt(), async (carrier) => {
     given = carrier;
     active = trace.getSpanContext(context.active());
     return succeeded;
@@ -97,13 +110,14 @@ const later: [string, Partial<Execution>][] = [
   ["a run that was delayed for long", { dueAt: 40_000 }],
   ["a cron run", { schedule: "nightly", slot: 0, trigger: "schedule" }],
   ["a redriven run", { redriveOf: "00-run" }],
+  ["a run that was dispatched with others", { isOfMany: true }],
 ];
 for (const [name, some] of later) {
   test(`${name} begins a trace of its own that links to its dispatch, unless another linkage is asked for`, async () => {
     for (const linkage of ["auto", "link", "parent"] as const) {
       const traced = recorder({ linkage });
       const carrier = await dispatched(traced);
-      await traced.hooks.execute(attempt({ ...some, carrier }), async () => succeeded);
+      await execute(traced.hooks, attempt({ ...some, carrier }), async () => succeeded);
       const dispatch = one(traced.spans(), "enqueue mail").spanContext();
       const span = one(traced.spans(), "process mail");
       const isChild = span.parentSpanContext?.spanId === dispatch.spanId;
@@ -116,7 +130,7 @@ for (const [name, some] of later) {
 test("linkage link separates even the first attempt", async () => {
   const traced = recorder({ linkage: "link" });
   const carrier = await dispatched(traced);
-  await traced.hooks.execute(attempt({ carrier }), async () => succeeded);
+  await execute(traced.hooks, attempt({ carrier }), async () => succeeded);
   assert.equal(one(traced.spans(), "process mail").parentSpanContext, undefined);
 });
 
@@ -124,12 +138,12 @@ test("an attempt links to the one before, and a redelivery to a delivery that co
   const traced = recorder();
   const carrier = await dispatched(traced);
   let previous: Carrier = {};
-  await traced.hooks.execute(attempt({ carrier }), async (own) => {
+  await execute(traced.hooks, attempt({ carrier }), async (own) => {
     previous = own;
     return { kind: "failed", durationMs: 1, error: new Error("no") };
   });
-  await traced.hooks.execute(attempt({ carrier, previous, attempt: 2 }), async () => succeeded);
-  await traced.hooks.execute(attempt({ carrier, previous, attempt: 2, delivery: 2 }), async () => succeeded);
+  await execute(traced.hooks, attempt({ carrier, previous, attempt: 2 }), async () => succeeded);
+  await execute(traced.hooks, attempt({ carrier, previous, attempt: 2, delivery: 2 }), async () => succeeded);
   const [first, second, third] = traced.spans().filter(({ name }) => name === "process mail") as [
     ReadableSpan,
     ReadableSpan,
@@ -147,7 +161,7 @@ test("an attempt links to the one before, and a redelivery to a delivery that co
 
 test("without our ids nothing is said of deliveries that nobody could name", async () => {
   const { hooks, spans } = recorder({ ids: undefined });
-  await hooks.execute(attempt({ delivery: 2 }), async () => succeeded);
+  await execute(hooks, attempt({ delivery: 2 }), async () => succeeded);
   assert.deepEqual(one(spans(), "process mail").links, []);
 });
 
@@ -161,7 +175,7 @@ test("failed and dead attempts are errors with type and stack; cancelled and int
   ];
   for (const [kind, code] of ends) {
     const { hooks, spans } = recorder();
-    await hooks.execute(attempt(), async () => ({ kind, durationMs: 1, error: new TypeError("it broke") }));
+    await execute(hooks, attempt(), async () => ({ kind, durationMs: 1, error: new TypeError("it broke") }));
     const span = one(spans(), "process mail");
     assert.equal(span.status.code, code, kind);
     assert.equal(span.attributes["tasktrail.outcome"], kind);
@@ -200,14 +214,14 @@ test("a dispatch that fails is an error, and throws what it threw", async () => 
 test("inputs stand on spans only as the given function shows them", async () => {
   const input = (value: unknown, task: string) => `${task} ${(value as { name: string }).name}`;
   const { hooks, spans } = recorder({ input });
-  await hooks.execute(attempt(), async () => succeeded);
+  await execute(hooks, attempt(), async () => succeeded);
   assert.equal(one(spans(), "process mail").attributes["tasktrail.input"], "greet Ada");
   const careless = recorder({
     input() {
       throw new Error("oh");
     },
   });
-  await careless.hooks.execute(attempt(), async () => succeeded);
+  await execute(careless.hooks, attempt(), async () => succeeded);
   assert.match(String(one(careless.spans(), "process mail").attributes["tasktrail.input"]), /has thrown/);
 });
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { AsyncLocalStorage } from "node:async_hooks";
 import { test } from "node:test";
 import { z } from "zod";
 import { getRun } from "../../src/di/leaves.ts";
@@ -169,26 +170,31 @@ test("hooks run around attempts, give their trace context, and cost nothing when
   await using work = await openWork();
   const seen: [Execution, Ended][] = [];
   const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  const inHook = new AsyncLocalStorage<string>();
   const good: Middleware = {
     name: "good",
-    async execute(execution, next) {
-      const ended = await next({ traceparent });
-      seen.push([execution, ended]);
-      return ended;
-    },
+    attempt: (execution) => ({
+      carrier: { traceparent },
+      enter: (begin) => inHook.run("good", begin),
+      end: (ended) => seen.push([execution, ended]),
+    }),
   };
-  const bad: Middleware = {
-    name: "bad",
-    execute: async () => {
-      throw new Error("a broken tracer");
-    },
+  const broken = () => {
+    throw new Error("a broken tracer");
   };
-  processMiddleware().push(good, bad);
+  const bad: Middleware[] = [
+    { name: "bad", attempt: broken },
+    { name: "worse", attempt: () => ({ enter: broken, end: broken }) },
+    { name: "forgetful", attempt: () => ({ enter() {} }) },
+    { name: "eager", attempt: () => ({ enter: (begin) => [begin, begin].map((each) => each()) }) },
+  ];
+  processMiddleware().push(good, ...bad);
   t.after(() => processMiddleware().splice(0));
   const traced = work.broker.task({
     name: "traced",
     retry: { attempts: 2, delay: "1ms" },
     run(_input, _deps, run) {
+      assert.equal(inHook.getStore(), "good");
       if (run.attempt === 1) throw new Error("once");
       assert.equal(run.traceId, traceparent.split("-")[1]);
     },

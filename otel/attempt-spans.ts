@@ -1,0 +1,125 @@
+import {
+  type Attributes,
+  type Context,
+  context,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  TraceFlags,
+  type Tracer,
+  trace,
+} from "@opentelemetry/api";
+import type { AttemptHook, Ended, Execution } from "../src/middleware.ts";
+import { GROUP, NAMES, SYSTEM, spanName } from "./attributes.ts";
+import { type ChosenIds, idsOfAttempt, type SpanIds } from "./ids.ts";
+import { isChild, type Linkage, linksOf, linkToDelivery } from "./linkage.ts";
+import { markFailed } from "./mark-failed.ts";
+import { extract, formatTraceparent, inject } from "./propagation.ts";
+import type { IsKept } from "./sampling.ts";
+
+/** What spans of attempts are made with. */
+export interface AttemptTracing {
+  readonly tracer: Tracer;
+  readonly linkage: Linkage;
+  /** What of an input stands on the span; undefined: nothing. */
+  readonly input: ((input: unknown, task: string) => string | undefined) | undefined;
+  /** Undefined: the SDK gives spans ids of its own. */
+  readonly ids: ChosenIds | undefined;
+  /** Undefined: only the SDK knows which spans it keeps. */
+  readonly isKept: IsKept | undefined;
+}
+
+/** A span around an attempt, which is active while the handler runs. Next to nothing when sampling leaves it out: that is asked first. */
+export function traceAttempt(tracing: AttemptTracing, execution: Execution): AttemptHook {
+  const { linkage, isKept } = tracing;
+  const parent = isChild(execution, linkage) ? extract(execution.carrier) : ROOT_CONTEXT;
+  const ids = tracing.ids === undefined ? undefined : idsOfAttempt(execution);
+  if (isKept !== undefined && ids !== undefined) {
+    const dispatch = trace.getSpanContext(parent);
+    if (!isKept(parent, dispatch?.traceId ?? ids.traceId)) return leaveOut(parent, dispatch === undefined, ids);
+  }
+  const span = startAttempt({ tracing, execution, parent, ids });
+  const active = trace.setSpan(parent, span);
+  return {
+    carrier: inject(active),
+    enter: (begin) => context.with(active, begin),
+    end: (ended) => endAttempt(span, ended),
+  };
+}
+
+/**
+ * No span, but its context all the same, so that whatever the handler does is left out with it. One that would have been below its
+ * dispatch keeps the dispatch's context; one that begins a trace has the ids that it would have in a rebuilt one.
+ */
+function leaveOut(parent: Context, isRoot: boolean, ids: SpanIds): AttemptHook {
+  if (!isRoot) return { enter: (begin) => context.with(parent, begin) };
+  const own = { traceId: ids.traceId, spanId: ids.spanId, traceFlags: TraceFlags.NONE };
+  const active = trace.setSpanContext(parent, own);
+  return { carrier: { traceparent: formatTraceparent(own) }, enter: (begin) => context.with(active, begin) };
+}
+
+interface Starting {
+  readonly tracing: AttemptTracing;
+  readonly execution: Execution;
+  readonly parent: Context;
+  readonly ids: SpanIds | undefined;
+}
+
+function startAttempt({ tracing, execution, parent, ids }: Starting): Span {
+  const { tracer, linkage, isKept } = tracing;
+  const links = linksOf(execution, linkage);
+  // What a sampler of the user's may decide by. The rest is worked out for spans that are kept.
+  const attributes =
+    isKept === undefined
+      ? { [NAMES.destination]: execution.queue, [NAMES.task]: execution.task }
+      : attributesOf(execution, tracing);
+  const said = { kind: SpanKind.CONSUMER, attributes, links };
+  const start = () => tracer.startSpan(spanName.process(execution.queue), said, parent);
+  const before = ids === undefined ? undefined : linkToDelivery(execution, linkage);
+  if (before !== undefined) links.push(before);
+  const span = tracing.ids === undefined || ids === undefined ? start() : tracing.ids.as(ids, start);
+  if (isKept === undefined && span.isRecording()) span.setAttributes(attributesOf(execution, tracing));
+  return span;
+}
+
+function endAttempt(span: Span, { kind, error }: Ended): void {
+  span.setAttribute(NAMES.outcome, kind);
+  // One that was cancelled or interrupted has not failed, though its handler may have thrown what it was told.
+  if (kind === "failed" || kind === "died") markFailed(span, error);
+  span.end();
+}
+
+function attributesOf(execution: Execution, { input }: AttemptTracing): Attributes {
+  const { task, schedule, slot, trigger, redriveOf, dueAt, enqueuedAt } = execution;
+  const attributes: Attributes = {
+    [NAMES.system]: SYSTEM,
+    [NAMES.operationName]: "process",
+    [NAMES.operationType]: "process",
+    [NAMES.destination]: execution.queue,
+    [NAMES.group]: GROUP,
+    [NAMES.clientId]: execution.worker,
+    [NAMES.messageId]: execution.run,
+    [NAMES.run]: execution.run,
+    [NAMES.task]: task,
+    [NAMES.attempt]: execution.attempt,
+    [NAMES.maxAttempts]: execution.maxAttempts,
+    [NAMES.delivery]: execution.delivery,
+    [NAMES.worker]: execution.worker,
+    [NAMES.waitMs]: Math.max(0, Date.now() - (dueAt ?? enqueuedAt)),
+  };
+  if (schedule !== undefined) attributes[NAMES.schedule] = schedule;
+  if (slot !== undefined) attributes[NAMES.slot] = new Date(slot).toISOString();
+  if (trigger !== undefined) attributes[NAMES.trigger] = trigger;
+  if (redriveOf !== undefined) attributes[NAMES.redriveOf] = redriveOf;
+  if (input !== undefined) attributes[NAMES.input] = shown(input, execution);
+  return attributes;
+}
+
+/** A function of the user's that throws costs the attribute, and not the span. */
+function shown(input: NonNullable<AttemptTracing["input"]>, { input: value, task }: Execution): string | undefined {
+  try {
+    return input(value, task);
+  } catch {
+    return "(the function that shows inputs has thrown)";
+  }
+}

@@ -1,0 +1,52 @@
+import { type Context, SpanKind } from "@opentelemetry/api";
+import {
+  AlwaysOffSampler,
+  AlwaysOnSampler,
+  ParentBasedSampler,
+  type Sampler,
+  SamplingDecision,
+  TraceIdRatioBasedSampler,
+} from "@opentelemetry/sdk-trace";
+
+/** Says before a span is made whether it would be kept. `parent` is the context that it would begin in, `traceId` the trace that it would belong to. */
+export type IsKept = (parent: Context, traceId: string) => boolean;
+
+/** A sampler, and a short way to ask it. */
+export interface Sampling {
+  readonly sampler: Sampler;
+  readonly isKept: IsKept;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * The sampler that `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG` name; by default all but what a parent left out. Undefined for what the
+ * SDK has to complain of: it then chooses one itself. All of these decide by parent and trace id alone, so that they may be asked early.
+ */
+export function samplingOf(env: Environment): Sampling | undefined {
+  const sampler = samplerOf(env.OTEL_TRACES_SAMPLER ?? "", env.OTEL_TRACES_SAMPLER_ARG);
+  if (sampler === undefined) return undefined;
+  return {
+    sampler,
+    isKept: (parent, traceId) =>
+      sampler.shouldSample(parent, traceId, "", SpanKind.INTERNAL, nothing, noLinks).decision !==
+      SamplingDecision.NOT_RECORD,
+  };
+}
+
+const nothing = Object.freeze({});
+const noLinks: never[] = [];
+
+function samplerOf(name: string, argument: string | undefined): Sampler | undefined {
+  const root = rootOf(name.replace(/^parentbased_/, "") || "always_on", argument);
+  const isParentBased = name === "" || name.startsWith("parentbased_");
+  return root === undefined || !isParentBased ? root : new ParentBasedSampler({ root });
+}
+
+function rootOf(name: string, argument: string | undefined): Sampler | undefined {
+  if (name === "always_on") return new AlwaysOnSampler();
+  if (name === "always_off") return new AlwaysOffSampler();
+  const ratio = argument === undefined || argument.trim() === "" ? Number.NaN : Number(argument);
+  if (name === "traceidratio" && ratio >= 0 && ratio <= 1) return new TraceIdRatioBasedSampler(ratio);
+  return undefined;
+}
