@@ -97,9 +97,10 @@ export function packEntry(entry: Omit<Entry, "v"> & { readonly v?: string }): st
   return `${v}\0${run}\0${task}\0${attempt}\0${key}\0${expires}\0${meta}\0${body}`;
 }
 
-/** Reads an entry's fields. What is not packed as ours are becomes an entry without a version. */
+/** Reads an entry's fields. What is not packed as ours are becomes an entry without a version, whose body is JSON of all that was found: nothing is lost. */
 export function toEntry(fields: readonly string[]): Entry {
-  return (fields[0] === ENTRY_FIELD && fields.length === 2 && unpackEntry(fields[1] as string)) || strangeEntry;
+  const ours = fields[0] === ENTRY_FIELD && fields.length === 2 ? unpackEntry(fields[1] as string) : undefined;
+  return ours ?? { ...strangeEntry, body: JSON.stringify(fields) };
 }
 
 /** Reads a packed entry; undefined when parts are missing. */

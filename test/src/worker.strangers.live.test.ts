@@ -41,7 +41,16 @@ test("entries that nobody of us wrote die with their reason, and the queue goes 
     assert.ok(event.type === "run.died" && event.reason === "undecodable", JSON.stringify(event));
   assert.equal(new Set(died.map((event) => (event as { run: string }).run)).size, strange.length);
   assert.equal(await work.redis.xlen(work.keys.tasks), 0);
-  assert.equal(await work.redis.xlen(work.keys.dead), strange.length);
+  const kept = (await work.redis.xrange(work.keys.dead, "-", "+")).map(([, fields]) => fields);
+  assert.equal(kept.length, strange.length);
+  for (const fields of [
+    ["hello", "world"],
+    ["e", "1\0cut\0short"],
+  ])
+    assert.ok(
+      kept.some((dead) => dead[dead.indexOf("body") + 1] === JSON.stringify(fields)),
+      `${fields[0]} is kept as it came`,
+    );
   // These have no beginning: only that they end once can be asked of them.
   work.ledger.assertLegal = async () => {};
 });
