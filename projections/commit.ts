@@ -2,6 +2,7 @@ import type { DatabasePool, DatabaseTransactionConnection } from "slonik";
 import { sqlState, transactionOnce } from "../sql/pool.ts";
 import { insertEntries } from "../sql/queries/archive.ts";
 import { type Checkpoint, moveCheckpoint } from "../sql/queries/checkpoints.ts";
+import { deleteBatches } from "../sql/queries/outbox.ts";
 import { insertParked } from "../sql/queries/parked.ts";
 import { upsertRows } from "../sql/table.ts";
 import { parseLane } from "./archive.ts";
@@ -54,8 +55,16 @@ function commit(pool: DatabasePool, from: Checkpoint, { batch, folded, upsert }:
       session,
       refusals.map((refusal) => parkedKeyOf(refusal, from.lane, namespace)),
     );
+    const relayed = lastRelayed(batch);
+    if (relayed !== undefined) await deleteBatches(session, from.lane, relayed);
     return { outcome: "done", rows, refusals };
   });
+}
+
+/** The last batch of the outbox whose runs are archived with this one: its rows are needed no longer. */
+function lastRelayed({ events }: Batch): number | undefined {
+  const note = events.findLast((event) => event.type === "outbox.relayed");
+  return (note as { readonly batch?: number } | undefined)?.batch;
 }
 
 const upsertAll: Upsert = async (session, namespace, { projection, rows }) => {

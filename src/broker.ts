@@ -88,6 +88,7 @@ function createEngine(
     queues: registry.queues,
     connect: createConnect(options, announce),
     lane: (queue) => dispatching.lane(queue),
+    ringBell: () => dispatching.ringBell(),
     get port() {
       return ports.port;
     },

@@ -30,6 +30,8 @@ export interface Engine {
   connect(purpose: Purpose): Promise<Redis>;
   /** The dispatch lane of a queue, on the broker's shared connection. */
   lane(queue: string): Promise<Lane>;
+  /** Tells relays that a transaction with dispatches has committed. Best effort; never throws. */
+  ringBell(): void;
   readonly port: DispatchPort;
   /** Has another port answer for all tasks of the broker, until disposed. For tests. */
   standIn(port: DispatchPort): Disposable;

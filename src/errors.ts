@@ -7,6 +7,7 @@ export type ErrorCode =
   | "too_large"
   | "enqueue_failed"
   | "redis_unavailable"
+  | "no_outbox"
   | "duplicate_task"
   | "no_tasks"
   | "no_handler"
@@ -116,6 +117,15 @@ export function redisUnavailable(withinMs: number, cause: unknown): TasktrailErr
   return new TasktrailError(
     "redis_unavailable",
     `Redis has not answered within ${withinMs} ms (${said}). See that it runs, and that REDIS_URL leads there.`,
+    { cause },
+  );
+}
+
+/** The session's database has no outbox. */
+export function noOutbox(cause: unknown): TasktrailError {
+  return new TasktrailError(
+    "no_outbox",
+    "The session's database has no table tasktrail_outbox, or not in its search_path. Run: tasktrail migrate",
     { cause },
   );
 }

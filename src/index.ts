@@ -16,6 +16,7 @@ export {
   type SchemaResult,
   unchecked,
 } from "./define/schema.ts";
+export type { SqlSession } from "./define/session.ts";
 export { Abort, Retry } from "./define/steer.ts";
 export type { Awaitable, HandlerDefinition, Named, Task, TaskDefinition, TaskHost } from "./define/task.ts";
 export { type DomainEvent, type EventPublisher, type Topic, topic } from "./define/topic.ts";
@@ -34,6 +35,7 @@ export {
 } from "./di/provider.ts";
 export { type ErrorCode, TasktrailError } from "./errors.ts";
 export { createProjector } from "./projector.ts";
+export { createRelay } from "./relay.ts";
 export type { RunContext, RunHandle, RunStatus, Slot } from "./run.ts";
 export { createScheduler } from "./scheduler.ts";
 export { createWorker } from "./worker.ts";

@@ -4,11 +4,12 @@ import type { Broker } from "./define/broker.ts";
 import type { ProjectorOptions, Role } from "./define/role.ts";
 import { type Engine, engineOf } from "./engine.ts";
 import { invalidOption } from "./errors.ts";
-import { makeRole } from "./roles.ts";
+import { makeRole, runRoles } from "./roles.ts";
 
 /**
  * Makes a projector: it keeps the ledger's archive and the tables `task_runs` and `cron_job_runs` in Postgres, each event exactly once,
- * however many projectors run. It makes the tables itself when it starts, and waits for Redis and Postgres when they are away.
+ * however many projectors run; and it takes what transactions have left in the outbox to Redis, as a relay does. It makes the tables itself
+ * when it starts, and waits for Redis and Postgres when they are away.
  * Opens nothing before `run`. Throws InvalidOption when no Postgres is named.
  */
 export function createProjector(broker: Broker, options: ProjectorOptions = {}): Role {
@@ -21,7 +22,10 @@ export function createProjector(broker: Broker, options: ProjectorOptions = {}):
   const run = async (signal: AbortSignal) => {
     isLive = true;
     // Postgres' driver is loaded here, so that importing tasktrail never does.
-    const { createProjection } = await import("../projections/project.ts");
+    const [{ createProjection }, { relay }] = await Promise.all([
+      import("../projections/project.ts"),
+      import("./relay/assemble.ts"),
+    ]);
     projector = createProjection({
       namespace: engine.namespace,
       database,
@@ -32,7 +36,9 @@ export function createProjector(broker: Broker, options: ProjectorOptions = {}):
     });
     engine.announce({ kind: "role.ready", role: "projector", facts: { namespace: engine.namespace } });
     try {
-      await projector.run(signal);
+      const { health } = projector;
+      const relaying = (until: AbortSignal) => relay({ engine, onLook() {} }, until);
+      await runRoles([makeRole({ run: projector.run, health }), makeRole({ run: relaying, health })], signal);
     } finally {
       engine.announce({ kind: "role.stopped", role: "projector" });
     }

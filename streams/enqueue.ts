@@ -73,7 +73,7 @@ export async function enqueue(
       deadline === undefined ? 0 : Math.ceil(lane.clock.now() + Math.max(0, deadline - performance.now()));
     const reply = await callScript(
       lane,
-      { script: "enqueue", ...build(lane, call.number, redisDeadline, records) },
+      { script: "enqueue", ...enqueueCall(lane, call.number, redisDeadline, records) },
       limits,
     );
     const status = String(reply[0]);
@@ -92,7 +92,8 @@ export class EnqueueRefused extends Error {
   }
 }
 
-function build(
+/** What `enqueue.lua` is called with. */
+export function enqueueCall(
   lane: Lane,
   call: number,
   redisDeadline: number,
@@ -131,7 +132,8 @@ function eventsOf({ before, event, dueAt }: EnqueueRecord): EventDraft[] {
   return before === undefined ? [own] : [before, own];
 }
 
-function toEnqueued(reply: readonly unknown[]): Enqueued {
+/** What `enqueue.lua` has answered. */
+export function toEnqueued(reply: readonly unknown[]): Enqueued {
   const ids = String(reply[2]);
   const words = String(reply[3] ?? "").split(" ");
   const existing = new Map<number, string>();

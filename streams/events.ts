@@ -152,6 +152,8 @@ const notes = {
   "schedule.removed": ofSchedule,
   "lane.paused": ofLane,
   "lane.resumed": ofLane,
+  /** A batch of the outbox was taken into the lane; its runs that are new stand right before it. */
+  "outbox.relayed": ofLane.extend({ batch: count, runCount: count }),
   "lane.regressed": ofLane.extend({ expected: z.string(), found: z.string().optional() }),
   "worker.started": ofWorker.extend({ host: z.string(), pid: z.int(), concurrency: count }),
   "worker.stopped": ofWorker,

@@ -31,6 +31,8 @@ export interface LaneKeys {
    * one that made a run, `count:<schedule>` how many did, `seen:<schedule>` when a scheduler last declared it.
    */
   readonly cron: string;
+  /** hash, for ever: how far the lane has come with each source: `outbox` → number of its last batch. None but the next step is taken. */
+  readonly marks: string;
   /** hash, 1 to 2 h after last use: the last 16 calls of one writer by `number % 16`, each with its ledger id and exceptions, and until when it is `kept`. */
   calls(incarnation: string): string;
   /** string: idempotency key → run id; to the run's ending, and then to the key's own end. */
@@ -71,6 +73,7 @@ export function laneKeys(namespace: string, queue: string): LaneKeys {
     strikes: `${tag}:strikes`,
     cancelled: `${tag}:cancelled`,
     cron: `${tag}:cron`,
+    marks: `${tag}:marks`,
     calls: (incarnation) => `${tag}:calls:${incarnation}`,
     key: (task, key) => `${tag}:key:${task}:${key}`,
     result: (run) => `${tag}:result:${run}`,
@@ -82,6 +85,11 @@ export function laneKeys(namespace: string, queue: string): LaneKeys {
 /** set, for ever: the queues of a namespace that were ever written to, so that tools can list them. */
 export function queuesKey(namespace: string): string {
   return `{${namespace}}:queues`;
+}
+
+/** stream of one entry: added to when a transaction with dispatches has committed, so that relays look at once. */
+export function bellKey(namespace: string): string {
+  return `{${namespace}}:bell`;
 }
 
 /** stream, bounded: the domain events of a topic, one CloudEvents JSON an entry. */

@@ -5,6 +5,7 @@ import type { Redis } from "ioredis";
 /** The scripts, one transition each; every write of ours is one of them. */
 export const SCRIPTS = [
   "enqueue",
+  "relay",
   "settle",
   "beat",
   "promote",
@@ -30,8 +31,14 @@ export interface Script {
 
 const scripts = Object.fromEntries(SCRIPTS.map((name) => [name, load(name)])) as Record<ScriptName, Script>;
 
+/** A script's text. A line `--@include NAME` stands for the text of another: scripts cannot call each other. */
+function read(name: string): string {
+  const text = readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), "utf8");
+  return text.replace(/^--@include (\w+)$/m, (_, other: string) => read(other));
+}
+
 function load(name: ScriptName): Script {
-  const source = readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), "utf8");
+  const source = read(name);
   return { source, sha: createHash("sha1").update(source).digest("hex") };
 }
 

@@ -43,6 +43,7 @@ const SCRIPTS_OF: Readonly<Record<string, readonly ScriptName[]>> = {
     "cancel",
   ],
   scheduler: ["open", "declare", "schedules", "fire"],
+  projector: ["relay"],
   tools: ["enqueue", "cancel", "declare", "schedules", "settle"],
 };
 

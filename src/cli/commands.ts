@@ -26,8 +26,13 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: "projector",
-    summary: "Keeps the archive and the tables in Postgres.",
+    summary: "Keeps the archive and the tables in Postgres, and relays the outbox.",
     load: async () => (await import("./commands/projector.ts")).projector,
+  },
+  {
+    name: "relay",
+    summary: "Relays the outbox alone, where the projector is not enough.",
+    load: async () => (await import("./commands/relay.ts")).relay,
   },
   {
     name: "migrate",

@@ -1,6 +1,7 @@
 import type { RunHandle } from "../run.ts";
 import type { Duration } from "./duration.ts";
 import type { RetryPolicy } from "./policy.ts";
+import type { SqlSession } from "./session.ts";
 
 /** No argument for a task without input. */
 export type InputArgs<Input> = [Input] extends [undefined] ? [] : [input: Input];
@@ -27,6 +28,11 @@ export interface DispatchOptions {
   readonly retry?:
     | (Omit<RetryPolicy, "backoff" | "when"> & { readonly backoff?: "exponential" | "fixed" | undefined })
     | undefined;
+  /**
+   * Dispatches by writing into this open transaction: what rolls back was never dispatched, what commits is, whatever crashes. `kiq`
+   * resolves once Postgres has the row; the run appears in Redis soon after the commit, through a relay (which every projector runs).
+   */
+  readonly session?: SqlSession | undefined;
 }
 
 /** Dispatches runs of one task. */

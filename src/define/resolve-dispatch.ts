@@ -22,7 +22,7 @@ export interface ResolvedDispatch {
   readonly retry: EntryRetry | undefined;
 }
 
-const dispatchKeys = ["delay", "at", "key", "keyTtl", "expires", "queue", "labels", "timeout", "retry"];
+const dispatchKeys = ["delay", "at", "key", "keyTtl", "expires", "queue", "labels", "timeout", "retry", "session"];
 const MOST_LABELS = 16;
 const LONGEST_LABEL = 500;
 const LONGEST_KEY = 500;

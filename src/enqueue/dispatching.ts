@@ -11,7 +11,9 @@ import { type Connection, createConnection } from "./connection.ts";
 import { createFollower } from "./follow.ts";
 import { createHandles, type Handles } from "./handle.ts";
 import { createLanes, type Lanes } from "./lanes.ts";
+import { createBellRinger } from "./ring-bell.ts";
 import { type SendParts, send } from "./send.ts";
+import { createSessionSender } from "./send-in-session.ts";
 import { trigger } from "./trigger.ts";
 
 /** What a broker dispatches with. */
@@ -19,6 +21,8 @@ export interface Dispatching {
   readonly port: DispatchPort;
   /** The lane of a queue, on the connection that all dispatches share. */
   lane(queue: string): Promise<Lane>;
+  /** Tells relays that a transaction has committed. Best effort. */
+  ringBell(): void;
   /** Waits for what is on its way, and closes what was opened. */
   close(): Promise<void>;
 }
@@ -58,9 +62,11 @@ export function createDispatching(engine: Engine, enqueueTimeoutMs: () => number
     answerWithinMs: enqueueTimeoutMs,
     defaults: engine.options.defaults ?? {},
   });
+  const ringBell = createBellRinger(ask, () => engine.namespace);
   return {
-    port: createPort(engine, { connection, lanes, handles, enqueueTimeoutMs }),
+    port: createPort(engine, { connection, lanes, handles, enqueueTimeoutMs, ringBell }),
     lane: lanes.lane,
+    ringBell,
     async close() {
       follower.close();
       await connection.settled();
@@ -74,10 +80,11 @@ interface PortParts {
   readonly lanes: Lanes;
   readonly handles: Handles;
   readonly enqueueTimeoutMs: () => number;
+  readonly ringBell: () => void;
 }
 
 function createPort(engine: Engine, parts: PortParts): DispatchPort {
-  const { connection, lanes, handles, enqueueTimeoutMs } = parts;
+  const { connection, lanes, handles, enqueueTimeoutMs, ringBell } = parts;
   const sending: SendParts = {
     lanes,
     maxPayloadBytes: () => engine.maxPayloadBytes,
@@ -85,11 +92,24 @@ function createPort(engine: Engine, parts: PortParts): DispatchPort {
     middleware: () => engine.middleware,
     announce: engine.announce,
   };
+  const sendInSession = createSessionSender({
+    namespace: () => engine.namespace,
+    nowMs: lanes.nowMs,
+    maxPayloadBytes: () => engine.maxPayloadBytes,
+    middleware: () => engine.middleware,
+    announce: engine.announce,
+    onCommit: ringBell,
+  });
   return {
     async send(task, inputs, options, keyOf) {
       connection.hold(); // from beginning to end: whoever closes the broker waits for all of it
       try {
-        const sent = await send(sending, { task, inputs, options, keyOf });
+        const request = { task, inputs, options, keyOf };
+        if (options.session !== undefined) {
+          const written = await sendInSession(request);
+          return written.map((one) => handles.ofWritten(task, one));
+        }
+        const sent = await send(sending, request);
         return sent.map((one) => handles.ofSent(task, one));
       } finally {
         connection.release();

@@ -17,6 +17,8 @@ import type { EndingWatch } from "./await-ending.ts";
 import { findLane, type Places } from "./find-lane.ts";
 import { resultOf } from "./result.ts";
 import type { Sent } from "./send.ts";
+import type { Written } from "./send-in-session.ts";
+import { startOf } from "./tail.ts";
 import { historyOf, type Trace, traceRun, type Whereabouts } from "./trace.ts";
 
 /** What handles ask, and whom. */
@@ -31,6 +33,8 @@ export interface HandleParts extends Places {
 export interface Handles {
   /** Of a run that was just dispatched. */
   ofSent(task: TaskRecord, sent: Sent): RunHandle<unknown>;
+  /** Of a run that a transaction has written: it will be in Redis once that has committed. */
+  ofWritten(task: TaskRecord, written: Written): RunHandle<unknown>;
   /** Of one that is known by its id. Throws InvalidOption for what cannot be one. */
   ofId(task: TaskRecord | undefined, id: string): RunHandle<unknown>;
 }
@@ -62,6 +66,12 @@ export function createHandles(parts: HandleParts): Handles {
         ledgerId: isNew && landing.call.ledgerId !== "" ? landing.call.ledgerId : undefined,
       });
       return make({ run, task, find }, isNew);
+    },
+    ofWritten(task, { run, queue }) {
+      // It is waited for, and not taken for unknown: the tail from its id's time on is where it will be.
+      const keys = laneKeys(parts.namespace(), queue);
+      const find = async () => ({ run, queue, keys, entryId: undefined, ledgerId: startOf(run) });
+      return make({ run, task, find }, true);
     },
     ofId(task, id) {
       if (typeof id !== "string" || !isRunId(id)) throw invalidOption("id", `${shown(id)} is not the id of a run`);

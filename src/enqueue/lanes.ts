@@ -107,7 +107,7 @@ export function createLanes(parts: LanesParts): Lanes {
 }
 
 /** Run ids, delays and deadlines go by Redis' clock, so it is asked before the first of them is made. */
-async function setClock(redis: Redis, clock: RedisClock): Promise<void> {
+export async function setClock(redis: Redis, clock: RedisClock): Promise<void> {
   const sentAt = performance.now();
   const [seconds, micros] = await redis.time();
   clock.learn(Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000), sentAt, performance.now());

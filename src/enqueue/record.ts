@@ -7,14 +7,14 @@ import { DEFAULTS } from "../defaults.ts";
 import type { ResolvedDispatch } from "../define/resolve-dispatch.ts";
 import type { TaskRecord } from "../define/task.ts";
 import type { Carrier } from "../middleware.ts";
-import { currentRun } from "./current-run.ts";
+import { type CurrentRun, currentRun } from "./current-run.ts";
 
 /** Redis forgets a key by itself only after so long, in case no worker is left to end its run: 30 days. */
 const KEY_SAFETY_MS = 30 * 86_400_000;
 
 /** One dispatch, checked and encoded. */
 export interface Dispatch {
-  readonly task: TaskRecord;
+  readonly task: Pick<TaskRecord, "name" | "version">;
   readonly run: string;
   /** JSON of the encoded input; empty for none. */
   readonly body: string;
@@ -23,15 +23,20 @@ export interface Dispatch {
   readonly carrier: Carrier | undefined;
   /** True when it is dispatched together with others. */
   readonly isOfMany: boolean;
+  /** When it was dispatched, in ms on Redis' clock. Default: now. */
+  readonly nowMs?: number | undefined;
+  /** The run that dispatched it. Default: the one whose handler is at work. */
+  readonly parent?: Pick<CurrentRun, "run" | "root"> | undefined;
 }
 
 /** What goes to Redis for a dispatch: the entry's fields, and the event that tells of it. */
-export function toRecord(lane: Lane, { task, run, body, said, key, carrier, isOfMany }: Dispatch): EnqueueRecord {
-  const now = Math.trunc(lane.clock.now());
+export function toRecord(lane: Lane, dispatch: Dispatch): EnqueueRecord {
+  const { task, run, body, said, key, carrier, isOfMany } = dispatch;
+  const now = Math.trunc(dispatch.nowMs ?? lane.clock.now());
   const dueAt = said.atMs ?? (said.delayMs === undefined ? 0 : now + said.delayMs);
   const isLater = dueAt > now;
   const expires = said.expiresMs === undefined ? 0 : Math.max(dueAt, now) + said.expiresMs;
-  const parent = currentRun.getStore();
+  const parent = dispatch.parent ?? currentRun.getStore();
   const parcel = toParcel(body);
   const meta: Writable<EntryMeta> = { enqueuedAt: now, ...parcel.meta };
   const event: Writable<EventDraft<"run.enqueued">> = { type: "run.enqueued", run, task: task.name, ...parcel.event };

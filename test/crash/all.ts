@@ -1,5 +1,6 @@
 import type { Scenario } from "./scenario.ts";
 import { poison, strangeThrows } from "./scenarios/handlers.ts";
+import { outboxChaos, relaySteps } from "./scenarios/outbox.ts";
 import { postgresDown, projectorKilled, projectorsAtOnce } from "./scenarios/projector.ts";
 import {
   linksCut,
@@ -44,4 +45,6 @@ export const scenarios: readonly Scenario[] = [
   postgresDown,
   workerSteps,
   projectorSteps,
+  relaySteps,
+  outboxChaos,
 ];

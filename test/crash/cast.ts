@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 
 /** What a process of a scenario runs. */
-export type Program = "worker" | "producer" | "projector";
+export type Program = "worker" | "producer" | "projector" | "relay" | "application";
 
 /** A process of a scenario. */
 export interface Actor {

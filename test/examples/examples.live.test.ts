@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { test } from "node:test";
-import { testNamespace, testRedis } from "../support/servers.ts";
+import { testDatabase, testNamespace, testRedis } from "../support/servers.ts";
 
 /** Runs an example as a user would, and gives back what it printed. */
 async function runExample(name: string): Promise<string[]> {
@@ -13,7 +13,13 @@ async function runExample(name: string): Promise<string[]> {
     process.execPath,
     ["--conditions=tasktrail-source", "--import", "tsx", join(import.meta.dirname, name)],
     {
-      env: { ...process.env, REDIS_URL: await testRedis(), TASKTRAIL_NAMESPACE: testNamespace(), LOG_LEVEL: "warn" },
+      env: {
+        ...process.env,
+        REDIS_URL: await testRedis(),
+        DATABASE_URL: await testDatabase(),
+        TASKTRAIL_NAMESPACE: testNamespace(),
+        LOG_LEVEL: "warn",
+      },
       stdio: ["ignore", "pipe", "pipe"],
     },
   );
@@ -30,7 +36,7 @@ function announced(name: string): string[] {
   );
 }
 
-for (const name of ["first-task.ts", "contract.ts", "dispatch.ts"]) {
+for (const name of ["first-task.ts", "contract.ts", "dispatch.ts", "outbox.ts"]) {
   test(`${name} ends by itself, and prints what its comments say`, { timeout: 60_000 }, async () => {
     const expected = announced(name);
     assert.ok(expected.length > 0);

@@ -65,6 +65,7 @@ const FIELDS: { readonly [K in EventType]: object } = {
   "schedule.removed": {},
   "lane.paused": {},
   "lane.resumed": {},
+  "outbox.relayed": { batch: 1, runCount: 2 },
   "lane.regressed": { expected: "1-0" },
   "worker.started": { host: "h", pid: 1, concurrency: 10 },
   "worker.stopped": {},

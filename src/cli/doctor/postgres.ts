@@ -4,6 +4,7 @@ import { listParked } from "../../../sql/queries/parked.ts";
 import { describeDatabase } from "../../../sql/url.ts";
 import { counted } from "../words.ts";
 import { type Finding, findings } from "./finding.ts";
+import { checkOutbox } from "./outbox.ts";
 
 const { ok, warn, fail } = findings("Postgres");
 
@@ -19,7 +20,7 @@ export interface PostgresCheck {
   readonly concurrency: number;
 }
 
-/** The database: version, schema, connections, and what the projector had to set aside. */
+/** The database: version, schema, connections, outbox, and what the projector had to set aside. */
 export async function checkPostgres({ pool, url, namespace, concurrency }: PostgresCheck): Promise<Finding[]> {
   const server = (await pool.one(serverState)) as ServerState;
   const schema = await checkSchema(pool);
@@ -28,7 +29,7 @@ export async function checkPostgres({ pool, url, namespace, concurrency }: Postg
     ok(`reachable at ${describeDatabase(url)}`),
     ...checkServer(server, concurrency),
     ...schema,
-    ...(isReady ? await checkParked(pool, namespace) : []),
+    ...(isReady ? [...(await checkParked(pool, namespace)), ...(await checkOutbox(pool, namespace))] : []),
   ];
 }
 

@@ -3,12 +3,14 @@
 
 import { sql as drizzleSql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/node-postgres";
-import { Kysely, type Transaction } from "kysely";
+import { CompiledQuery, Kysely, type Transaction } from "kysely";
 import { Pool } from "pg";
-import { createBroker, provider } from "tasktrail";
+import { createBroker, provider, type SqlSession } from "tasktrail";
 import { getDbSession, getLogger } from "tasktrail/deps";
+import { z } from "zod";
 
 const broker = createBroker();
+const task = broker.task({ name: "t", input: z.object({ id: z.string() }), run() {} });
 
 // pg
 export const getPgPool = provider({
@@ -73,5 +75,15 @@ export const all = broker.task({
     await dz.execute(drizzleSql`select 1`);
     await ky.selectFrom("users").select("id").execute();
     await pr.user.create({ data: { id: "a" } });
+    // the outbox takes each of them
+    await task.with({ session: pg }).kiq({ id: "1" });
+    await task.with({ session: sl }).kiq({ id: "1" });
+    await task.with({ session: (text, values) => pr.$executeRawUnsafe(text, ...values) }).kiq({ id: "1" });
+    await task.with({ session: (text, values) => ky.executeQuery(CompiledQuery.raw(text, values)) }).kiq({ id: "1" });
+    const viaDrizzle: SqlSession = (text, values) =>
+      (
+        dz as unknown as { session: { client: { query(t: string, v: unknown[]): Promise<unknown> } } }
+      ).session.client.query(text, values);
+    await task.with({ session: viaDrizzle }).kiqMany([{ id: "1" }]);
   },
 });

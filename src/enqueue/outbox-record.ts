@@ -1,0 +1,80 @@
+import { z } from "zod";
+import type { EntryRetry } from "../../streams/entry.ts";
+import type { ResolvedDispatch } from "../define/resolve-dispatch.ts";
+import type { CurrentRun } from "./current-run.ts";
+import type { Dispatch } from "./record.ts";
+
+const ms = z.number().nonnegative();
+const retry: z.ZodType<EntryRetry> = z.object({
+  attempts: z.int().positive().optional(),
+  backoff: z.enum(["exponential", "fixed"]).optional(),
+  delayMs: ms.optional(),
+  maxDelayMs: ms.optional(),
+  jitter: z.number().optional(),
+});
+
+/** A dispatch as it stands in the outbox. Times are lengths, counted from when it was written; `atMs` alone is an instant. */
+const outboxRecord = z.object({
+  v: z.literal(1),
+  task: z.string().min(1),
+  taskVersion: z.int().positive(),
+  body: z.string(),
+  isOfMany: z.boolean().optional(),
+  key: z.string().optional(),
+  said: z.object({
+    delayMs: ms.optional(),
+    atMs: ms.optional(),
+    keyTtl: z.union([ms, z.literal("run")]),
+    expiresMs: ms.optional(),
+    labels: z.record(z.string(), z.string()).optional(),
+    timeoutMs: ms.optional(),
+    retry: retry.optional(),
+  }),
+  carrier: z.object({ traceparent: z.string().optional(), tracestate: z.string().optional() }).optional(),
+  parent: z.object({ run: z.string(), root: z.string() }).optional(),
+});
+
+/** The text of a dispatch for the outbox. */
+export function encodeDispatch(dispatch: Dispatch, parent: CurrentRun | undefined): string {
+  const { task, body, key, carrier } = dispatch;
+  const { queue: _, key: __, ...said } = dispatch.said;
+  const record: z.input<typeof outboxRecord> = {
+    v: 1,
+    task: task.name,
+    taskVersion: task.version,
+    body,
+    ...(dispatch.isOfMany ? { isOfMany: true } : {}),
+    key,
+    said,
+    carrier,
+    parent: parent === undefined ? undefined : { run: parent.run, root: parent.root },
+  };
+  return JSON.stringify(record);
+}
+
+/** The dispatch behind its text; `nowMs` is when it was written, on Redis' clock. Throws for what no version of ours has written. */
+export function decodeDispatch(run: string, text: string, nowMs: number): Dispatch {
+  const {
+    task,
+    taskVersion,
+    body,
+    isOfMany = false,
+    key,
+    said,
+    carrier,
+    parent,
+  } = outboxRecord.parse(JSON.parse(text));
+  if (body !== "") JSON.parse(body);
+  const whole: ResolvedDispatch = {
+    delayMs: said.delayMs,
+    atMs: said.atMs,
+    key,
+    keyTtl: said.keyTtl,
+    expiresMs: said.expiresMs,
+    queue: undefined,
+    labels: said.labels,
+    timeoutMs: said.timeoutMs,
+    retry: said.retry,
+  };
+  return { task: { name: task, version: taskVersion }, run, body, said: whole, key, carrier, isOfMany, nowMs, parent };
+}

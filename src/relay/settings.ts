@@ -1,0 +1,36 @@
+/** How the relay works. All times in ms. */
+export interface RelaySettings {
+  /** Rows in one batch, at most; a batch is also no larger than one call of `enqueue.lua` may be. */
+  readonly batchRows: number;
+  /** How often the outbox is looked at when no bell rings. */
+  readonly pollMs: number;
+  /** How long a relay keeps a lane without a sign of life. Renewed three times in it. */
+  readonly leaseMs: number;
+  /** After another relay has refused a lane, it is not asked for again for so long. */
+  readonly standbyMs: number;
+  /** How long the rows of published events stay, so that they can be sent again should Redis have lost them. */
+  readonly keepEventsMs: number;
+  /** First and longest wait after a failure. */
+  readonly backoffMs: number;
+  readonly mostBackoffMs: number;
+  /** Sessions in Postgres at once. */
+  readonly poolSize: number;
+}
+
+/** The defaults. */
+export const RELAY_DEFAULTS: RelaySettings = {
+  batchRows: 500,
+  pollMs: 100,
+  leaseMs: 6_000,
+  standbyMs: 1_000,
+  keepEventsMs: 600_000,
+  backoffMs: 100,
+  mostBackoffMs: 5_000,
+  poolSize: 4,
+};
+
+/** Waits between failures: doubling, the upper half of each at random. */
+export function relayBackoffMs(failures: number, settings: RelaySettings, random = Math.random): number {
+  const whole = Math.min(settings.backoffMs * 2 ** Math.min(failures - 1, 20), settings.mostBackoffMs);
+  return whole / 2 + (whole / 2) * random();
+}

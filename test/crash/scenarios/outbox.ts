@@ -1,0 +1,148 @@
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import pg from "pg";
+import type { LedgerEvent } from "../../../streams/events.ts";
+import type { Actor } from "../cast.ts";
+import { openJournal } from "../journal.ts";
+import { readLedger } from "../oracle.ts";
+import type { Scenario, Stage } from "../scenario.ts";
+
+const CONCURRENCY = 50;
+
+/** Everything that a dispatch in a transaction passes through is killed, in an order that the seed decides. */
+export const outboxChaos: Scenario = {
+  name: "outbox",
+  what: "transactions commit and roll back while application, relays, Redis and Postgres are killed with -9 in turn: dispatched equals committed, each once",
+  sizes: { ladder: 100_000, small: 800 },
+  allowedDuplicates: (size) => size,
+  redis: { durable: true },
+  hasPostgres: true,
+  async play(stage) {
+    await prepare(stage);
+    await stage.workers(1, { concurrency: CONCURRENCY, maxDeliveries: 1_000 });
+    const relays = [stage.cast.start("projector", {}), stage.cast.start("relay", {})];
+    await Promise.all(relays.map((relay) => relay.says("ready")));
+    const done = new AbortController();
+    const harming = harm(stage, relays, done.signal);
+    await transactions(stage);
+    done.abort();
+    await harming;
+    await settle(stage);
+  },
+  check: dispatchedEqualsCommitted,
+};
+
+/** The relay is killed at each of its steps: before and after everything that it asks of Redis and Postgres. */
+export const relaySteps: Scenario = {
+  name: "relay-steps",
+  what: "relays are killed with -9 before and after each of the first requests that they send to Redis and Postgres",
+  sizes: { ladder: 1_600, small: 320 },
+  allowedDuplicates: () => 0,
+  hasPostgres: true,
+  async play(stage) {
+    await prepare(stage);
+    await stage.workers(1, { concurrency: CONCURRENCY });
+    const points = Array.from({ length: Math.floor(stage.size / 16) }, (_, i) => [`before:${i + 1}`, `after:${i + 1}`]);
+    for (const point of points.flat()) {
+      const feeding = apply(stage, { count: 8, inFlight: 2, pauseMs: 0 });
+      const relay = stage.cast.start("relay", { CRASH_KILL_AT: point });
+      const timer = setTimeout(() => void relay.kill(), 5_000);
+      await relay.ended;
+      clearTimeout(timer);
+      await feeding.ended;
+    }
+    await stage.cast.start("projector", {}).says("ready");
+    await settle(stage);
+  },
+  check: dispatchedEqualsCommitted,
+};
+
+/** Makes the tables before anybody is killed: the application's, and ours. */
+async function prepare(stage: Stage): Promise<void> {
+  await ask(stage, "create table orders (run uuid primary key)");
+  const first = stage.cast.start("projector", {});
+  await first.says("ready");
+  while (
+    (await ask<{ there: boolean }>(stage, "select to_regclass('tasktrail_outbox') is not null as there"))[0]?.there !==
+    true
+  )
+    await delay(50);
+  await first.kill();
+}
+
+function apply(
+  stage: Stage,
+  order: { readonly count: number; readonly inFlight: number; readonly pauseMs: number },
+): Actor {
+  const whole = { ...order, seed: stage.random.between(1, 1_000_000) };
+  return stage.cast.start("application", { CRASH_ORDER: JSON.stringify(whole) });
+}
+
+/** Has applications make transactions until enough were made, a third of them killed in the middle of it. */
+async function transactions(stage: Stage): Promise<void> {
+  const share = Math.max(50, Math.ceil(stage.size / 20));
+  for (let made = 0; made < stage.size; made += share) {
+    const application = apply(stage, { count: share, inFlight: 20, pauseMs: share < 1_000 ? 20 : 0 });
+    await application.says("ready");
+    if (stage.random.between(0, 3) < 1) {
+      await delay(stage.random.between(20, 600));
+      await application.kill();
+    } else await application.ended;
+  }
+}
+
+/** Kills something every now and then, and brings it back. */
+async function harm(stage: Stage, relays: Actor[], signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await delay(stage.random.between(300, 1_200));
+    const which = Math.floor(stage.random.between(0, 4));
+    const server = which === 2 ? stage.server : which === 3 ? stage.postgres : undefined;
+    if (server !== undefined) {
+      await server.kill();
+      await delay(stage.random.between(50, 1_000));
+      await server.restart();
+      continue;
+    }
+    await relays[which]?.kill();
+    relays[which] = stage.cast.start(which === 0 ? "projector" : "relay", {});
+    await relays[which]?.says("ready");
+  }
+}
+
+/** Waits until everything that committed has ended, and tells the oracle what that is. */
+async function settle(stage: Stage): Promise<void> {
+  const committed = await ask<{ run: string }>(stage, "select run from orders");
+  using told = openJournal(join(stage.folder, "told"));
+  for (const { run } of committed) told.append([run, 0]);
+  await stage.endings(committed.length, 300_000);
+}
+
+/** The two sets are one, nothing is in the ledger twice, and nothing is left in the outbox once the archive has it. */
+async function dispatchedEqualsCommitted(stage: Stage): Promise<string[]> {
+  const committed = new Set((await ask<{ run: string }>(stage, "select run from orders")).map(({ run }) => run));
+  const events = await readLedger(stage.redis, stage.namespace, stage.queue);
+  const enqueued = events
+    .filter(({ type }) => type === "run.enqueued")
+    .map((event) => (event as LedgerEvent<"run.enqueued">).run);
+  const dispatched = new Set(enqueued);
+  const missing = [...committed].filter((run) => !dispatched.has(run)).length;
+  const invented = [...dispatched].filter((run) => !committed.has(run)).length;
+  const rows = Number((await ask<{ n: string }>(stage, "select count(*) as n from tasktrail_outbox"))[0]?.n);
+  return [
+    ...(committed.size === 0 ? ["nothing was committed"] : []),
+    ...(missing > 0 ? [`${missing} of ${committed.size} committed runs were not dispatched`] : []),
+    ...(invented > 0 ? [`${invented} runs were dispatched that no transaction had committed`] : []),
+    ...(enqueued.length > dispatched.size ? [`${enqueued.length - dispatched.size} runs were dispatched twice`] : []),
+    ...(rows > 0 ? [`${rows} rows are left in the outbox`] : []),
+  ];
+}
+
+async function ask<Row extends pg.QueryResultRow>(stage: Stage, text: string): Promise<Row[]> {
+  const client = new pg.Client({ connectionString: stage.postgres?.url });
+  await client.connect();
+  try {
+    return (await client.query<Row>(text)).rows;
+  } finally {
+    await client.end();
+  }
+}
