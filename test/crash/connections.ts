@@ -6,7 +6,13 @@ import type { Cast } from "./cast.ts";
 const SETTLE_MS = 3_000;
 
 /** What each living process may hold, by the connections' names. */
-const HELD = { worker: ["command", "read", "beat"], projector: ["project", "follow"], producer: [] } as const;
+const HELD = {
+  worker: ["command", "read", "beat"],
+  projector: ["project", "follow", "command", "follow"], // it relays, too
+  relay: ["command", "follow"],
+  producer: [],
+  application: [],
+} as const;
 
 /** Connections beyond what the living processes need: of a loop that was begun twice, or of a process that is gone. */
 export async function connectionsOver(redis: Redis, cast: Cast): Promise<number> {

@@ -21,6 +21,7 @@ test("every key of a lane is known, and all share one hash tag", () => {
     strikes: "{shop:mail}:strikes",
     cancelled: "{shop:mail}:cancelled",
     cron: "{shop:mail}:cron",
+    marks: "{shop:mail}:marks",
     calls: "{shop:mail}:calls:x",
     key: "{shop:mail}:key:send:k:{1}",
     result: "{shop:mail}:result:x",

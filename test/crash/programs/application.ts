@@ -2,7 +2,7 @@
 // What Postgres has of the orders is the witness of what committed.
 import pg from "pg";
 import { seeded } from "../random.ts";
-import { broker, work } from "./tasks.ts";
+import { declare, openBroker } from "./tasks.ts";
 
 interface Order {
   readonly count: number;
@@ -14,6 +14,8 @@ interface Order {
 
 const order = JSON.parse(process.env.CRASH_ORDER ?? "{}") as Order;
 const random = seeded(order.seed);
+const broker = openBroker();
+const { work } = declare(broker);
 const pool = new pg.Pool({
   connectionString: process.env.DATABASE_URL,
   max: order.inFlight,

@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import type { LedgerEvent } from "../../../streams/events.ts";
@@ -112,18 +111,18 @@ async function harm(stage: Stage, relays: Actor[], signal: AbortSignal): Promise
 /** Waits until everything that committed has ended, and tells the oracle what that is. */
 async function settle(stage: Stage): Promise<void> {
   const committed = await ask<{ run: string }>(stage, "select run from orders");
-  using told = openJournal(join(stage.folder, "told"));
+  using told = openJournal(stage.journals.told);
   for (const { run } of committed) told.append([run, 0]);
+  await told.sync();
   await stage.endings(committed.length, 300_000);
 }
 
 /** The two sets are one, nothing is in the ledger twice, and nothing is left in the outbox once the archive has it. */
 async function dispatchedEqualsCommitted(stage: Stage): Promise<string[]> {
   const committed = new Set((await ask<{ run: string }>(stage, "select run from orders")).map(({ run }) => run));
-  const events = await readLedger(stage.redis, stage.namespace, stage.queue);
-  const enqueued = events
-    .filter(({ type }) => type === "run.enqueued")
-    .map((event) => (event as LedgerEvent<"run.enqueued">).run);
+  const enqueued: string[] = [];
+  for await (const event of readLedger(stage.redis, stage.namespace, stage.queue))
+    if (event.type === "run.enqueued") enqueued.push((event as LedgerEvent<"run.enqueued">).run);
   const dispatched = new Set(enqueued);
   const missing = [...committed].filter((run) => !dispatched.has(run)).length;
   const invented = [...dispatched].filter((run) => !committed.has(run)).length;

@@ -8,10 +8,12 @@ import { readLedger } from "../../crash/oracle.ts";
 import { eventually } from "../../support/servers.ts";
 import { openStage, type Stage } from "./stage.ts";
 
-const enqueued = async ({ ledger, namespace }: Stage) =>
-  (await readLedger(ledger.redis, namespace, "default"))
-    .filter(({ type }) => type === "run.enqueued")
-    .map((event) => (event as LedgerEvent<"run.enqueued">).run);
+const enqueued = async ({ ledger, namespace }: Stage) => {
+  const runs: string[] = [];
+  for await (const event of readLedger(ledger.redis, namespace, "default"))
+    if (event.type === "run.enqueued") runs.push((event as LedgerEvent<"run.enqueued">).run);
+  return runs;
+};
 
 test("a Redis that comes back without its tail is sent again what it has lost, and nothing else", async () => {
   await using server = await startRedis();
