@@ -9,12 +9,12 @@ import {
   type Tracer,
   trace,
 } from "@opentelemetry/api";
-import type { AttemptHook, Ended, Execution } from "../src/middleware.ts";
+import type { Ended, Execution, Hook } from "../src/middleware.ts";
 import { GROUP, NAMES, SYSTEM, spanName } from "./attributes.ts";
 import { type ChosenIds, idsOfAttempt, type SpanIds } from "./ids.ts";
 import { isChild, type Linkage, linksOf, linkToDelivery } from "./linkage.ts";
 import { markFailed } from "./mark-failed.ts";
-import { extract, formatTraceparent, inject } from "./propagation.ts";
+import { formatTraceparent, inject, spanContextOf } from "./propagation.ts";
 import type { IsKept } from "./sampling.ts";
 
 /** What spans of attempts are made with. */
@@ -30,32 +30,28 @@ export interface AttemptTracing {
 }
 
 /** A span around an attempt, which is active while the handler runs. Next to nothing when sampling leaves it out: that is asked first. */
-export function traceAttempt(tracing: AttemptTracing, execution: Execution): AttemptHook {
+export function traceAttempt(tracing: AttemptTracing, execution: Execution): Hook<Ended> {
   const { linkage, isKept } = tracing;
-  const parent = isChild(execution, linkage) ? extract(execution.carrier) : ROOT_CONTEXT;
+  const dispatch = isChild(execution, linkage) ? spanContextOf(execution.carrier) : undefined;
+  const parent = dispatch === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, dispatch);
+  if (isKept !== undefined && dispatch !== undefined && !isKept(dispatch, dispatch.traceId)) return within(parent);
   const ids = tracing.ids === undefined ? undefined : idsOfAttempt(execution);
-  if (isKept !== undefined && ids !== undefined) {
-    const dispatch = trace.getSpanContext(parent);
-    if (!isKept(parent, dispatch?.traceId ?? ids.traceId)) return leaveOut(parent, dispatch === undefined, ids);
-  }
+  if (isKept !== undefined && dispatch === undefined && ids !== undefined && !isKept(undefined, ids.traceId))
+    return leaveOut(ids);
   const span = startAttempt({ tracing, execution, parent, ids });
   const active = trace.setSpan(parent, span);
-  return {
-    carrier: inject(active),
-    enter: (begin) => context.with(active, begin),
-    end: (ended) => endAttempt(span, ended),
-  };
+  return { carrier: inject(active), ...within(active), end: (ended) => endAttempt(span, ended) };
 }
 
-/**
- * No span, but its context all the same, so that whatever the handler does is left out with it. One that would have been below its
- * dispatch keeps the dispatch's context; one that begins a trace has the ids that it would have in a rebuilt one.
- */
-function leaveOut(parent: Context, isRoot: boolean, ids: SpanIds): AttemptHook {
-  if (!isRoot) return { enter: (begin) => context.with(parent, begin) };
-  const own = { traceId: ids.traceId, spanId: ids.spanId, traceFlags: TraceFlags.NONE };
-  const active = trace.setSpanContext(parent, own);
-  return { carrier: { traceparent: formatTraceparent(own) }, enter: (begin) => context.with(active, begin) };
+/** Of an attempt that is left out and would have been below its dispatch: whatever the handler does belongs to the dispatch's trace, which is left out as well. */
+function within(active: Context): Hook<Ended> {
+  return { enter: (begin) => context.with(active, begin) };
+}
+
+/** Of one that would have begun a trace: whatever the handler does is left out with it, under the ids that it has when it is rebuilt. */
+function leaveOut({ traceId, spanId }: SpanIds): Hook<Ended> {
+  const own = { traceId, spanId, traceFlags: TraceFlags.NONE };
+  return { carrier: { traceparent: formatTraceparent(own) }, ...within(trace.setSpanContext(ROOT_CONTEXT, own)) };
 }
 
 interface Starting {

@@ -8,7 +8,7 @@ import {
   type Tracer,
   trace,
 } from "@opentelemetry/api";
-import type { Carrier, Sending } from "../src/middleware.ts";
+import type { Hook, Sending, Sent } from "../src/middleware.ts";
 import { NAMES, SYSTEM, spanName } from "./attributes.ts";
 import { idsOfDispatch } from "./ids.ts";
 import { markFailed } from "./mark-failed.ts";
@@ -23,30 +23,24 @@ export interface DispatchTracing {
 }
 
 /** A span around a dispatch; its context travels with the runs. */
-export function traceDispatch<T>(
-  { tracer, isKept }: DispatchTracing,
-  sending: Sending,
-  next: (carrier: Carrier) => Promise<T>,
-): Promise<T> {
+export function traceDispatch({ tracer, isKept }: DispatchTracing, sending: Sending): Hook<Sent> {
   // A slot that is due is nobody's request; one that was asked for is that of whoever asked.
   const isFiring = sending.cron !== undefined && sending.cron.trigger !== "manual";
   const around = isFiring ? trace.deleteSpan(context.active()) : context.active();
   const leftOut = isKept === undefined ? undefined : contextOfLeftOut(isKept, sending, around);
-  if (leftOut !== undefined) return context.with(leftOut, next, undefined, inject(leftOut));
+  if (leftOut !== undefined) return { carrier: inject(leftOut), enter: (begin) => context.with(leftOut, begin) };
   const name = isFiring ? spanName.fire(sending.cron.schedule) : spanName.enqueue(sending.queue);
   const kind = isFiring ? SpanKind.INTERNAL : SpanKind.PRODUCER;
   const span = tracer.startSpan(name, { kind, attributes: attributesOf(sending) }, around);
   const active = trace.setSpan(around, span);
-  return context.with(active, async () => {
-    try {
-      return await next(inject(active));
-    } catch (error) {
-      markFailed(span, error);
-      throw error;
-    } finally {
+  return {
+    carrier: inject(active),
+    enter: (begin) => context.with(active, begin),
+    end(sent) {
+      if ("error" in sent) markFailed(span, sent.error);
       span.end();
-    }
-  });
+    },
+  };
 }
 
 /**
@@ -58,7 +52,7 @@ function contextOfLeftOut(isKept: IsKept, { runs }: Sending, around: Context): C
   const isBelow = parent !== undefined && isSpanContextValid(parent);
   const own = idsOfDispatch(runs[0] ?? "");
   const traceId = isBelow ? parent.traceId : own.traceId;
-  if (isKept(around, traceId)) return undefined;
+  if (isKept(isBelow ? parent : undefined, traceId)) return undefined;
   const { spanId } = own;
   const state = isBelow && parent.traceState !== undefined ? { traceState: parent.traceState } : undefined;
   return trace.setSpanContext(around, { traceId, spanId, traceFlags: TraceFlags.NONE, ...state });

@@ -1,4 +1,6 @@
+import { createNoopMeter, metrics } from "@opentelemetry/api";
 import { processMiddleware } from "../src/middleware.ts";
+import { SCOPE } from "./attributes.ts";
 import { type MeteringOptions, metering } from "./metrics.ts";
 import { type TracingOptions, tracing } from "./tracing.ts";
 
@@ -16,7 +18,10 @@ export interface HookOptions extends Omit<TracingOptions, "provider" | "ids" | "
  * Disposing of it takes them off.
  */
 export function attachTelemetry({ tracerProvider, meterProvider, ...options }: HookOptions = {}): Disposable {
-  const hung = [tracing({ ...options, provider: tracerProvider }), metering({ provider: meterProvider })];
+  const hung = [tracing({ ...options, provider: tracerProvider })];
+  const provider = meterProvider ?? metrics.getMeterProvider();
+  // Without an SDK for metrics there is nobody to count for.
+  if (provider.getMeter(SCOPE) !== createNoopMeter()) hung.push(metering({ provider }));
   processMiddleware().push(...hung);
   return {
     [Symbol.dispose]() {

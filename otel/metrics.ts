@@ -1,5 +1,5 @@
 import { type MeterProvider, metrics } from "@opentelemetry/api";
-import type { Carrier, Middleware, Notice, Sending } from "../src/middleware.ts";
+import type { Hook, Middleware, Notice, Sending, Sent } from "../src/middleware.ts";
 import type { LedgerEvent } from "../streams/events.ts";
 import { METRICS, SCOPE } from "./attributes.ts";
 import { type Instruments, instrumentsOf } from "./instruments.ts";
@@ -19,7 +19,7 @@ export function metering({ provider, instruments }: MeteringOptions = {}): Middl
   const meters = createMeters(made);
   return {
     name: "tasktrail.metering",
-    send: (sending, next) => timeSend(meters, sending, next),
+    send: (sending) => timeSend(meters, sending),
     notice(notice) {
       if (notice.kind !== "events.recorded") countNotice(meters, notice);
       else for (const event of notice.events) countEvent(meters, event, notice.queue);
@@ -51,18 +51,15 @@ function createMeters({ counter, timer }: Instruments) {
   };
 }
 
-async function timeSend<T>(meters: Meters, sending: Sending, next: (carrier: Carrier) => Promise<T>): Promise<T> {
+function timeSend(meters: Meters, { queue, task }: Sending): Hook<Sent> {
   const startedAt = performance.now();
-  const { enqueue } = meters.series.ofTask(sending.queue, sending.task);
-  const took = () => (performance.now() - startedAt) / 1_000;
-  try {
-    const sent = await next({});
-    meters.operation(took(), enqueue.plain);
-    return sent;
-  } catch (error) {
-    meters.operation(took(), enqueue.failed(typeOf(error)));
-    throw error;
-  }
+  const { enqueue } = meters.series.ofTask(queue, task);
+  return {
+    end(sent) {
+      const attributes = "error" in sent ? enqueue.failed(typeOf(sent.error)) : enqueue.plain;
+      meters.operation((performance.now() - startedAt) / 1_000, attributes);
+    },
+  };
 }
 
 function typeOf(error: unknown): string {

@@ -1,4 +1,4 @@
-import { type Context, SpanKind } from "@opentelemetry/api";
+import { ROOT_CONTEXT, type SpanContext, SpanKind, TraceFlags } from "@opentelemetry/api";
 import {
   AlwaysOffSampler,
   AlwaysOnSampler,
@@ -8,8 +8,8 @@ import {
   TraceIdRatioBasedSampler,
 } from "@opentelemetry/sdk-trace";
 
-/** Says before a span is made whether it would be kept. `parent` is the context that it would begin in, `traceId` the trace that it would belong to. */
-export type IsKept = (parent: Context, traceId: string) => boolean;
+/** Says before a span is made whether it would be kept; `traceId` is the trace that it would belong to. */
+export type IsKept = (parent: SpanContext | undefined, traceId: string) => boolean;
 
 /** A sampler, and a short way to ask it. */
 export interface Sampling {
@@ -24,24 +24,22 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * SDK has to complain of: it then chooses one itself. All of these decide by parent and trace id alone, so that they may be asked early.
  */
 export function samplingOf(env: Environment): Sampling | undefined {
-  const sampler = samplerOf(env.OTEL_TRACES_SAMPLER ?? "", env.OTEL_TRACES_SAMPLER_ARG);
-  if (sampler === undefined) return undefined;
+  const name = env.OTEL_TRACES_SAMPLER || "parentbased_always_on";
+  const isParentBased = name.startsWith("parentbased_");
+  const root = rootOf(name.replace(/^parentbased_/, ""), env.OTEL_TRACES_SAMPLER_ARG);
+  if (root === undefined) return undefined;
+  const keepsRoot = (traceId: string) =>
+    root.shouldSample(ROOT_CONTEXT, traceId, "", SpanKind.INTERNAL, nothing, noLinks).decision !==
+    SamplingDecision.NOT_RECORD;
   return {
-    sampler,
+    sampler: isParentBased ? new ParentBasedSampler({ root }) : root,
     isKept: (parent, traceId) =>
-      sampler.shouldSample(parent, traceId, "", SpanKind.INTERNAL, nothing, noLinks).decision !==
-      SamplingDecision.NOT_RECORD,
+      isParentBased && parent !== undefined ? (parent.traceFlags & TraceFlags.SAMPLED) !== 0 : keepsRoot(traceId),
   };
 }
 
 const nothing = Object.freeze({});
 const noLinks: never[] = [];
-
-function samplerOf(name: string, argument: string | undefined): Sampler | undefined {
-  const root = rootOf(name.replace(/^parentbased_/, "") || "always_on", argument);
-  const isParentBased = name === "" || name.startsWith("parentbased_");
-  return root === undefined || !isParentBased ? root : new ParentBasedSampler({ root });
-}
 
 function rootOf(name: string, argument: string | undefined): Sampler | undefined {
   if (name === "always_on") return new AlwaysOnSampler();

@@ -1,4 +1,4 @@
-import { type TracerProvider, trace } from "@opentelemetry/api";
+import { ProxyTracer, type TracerProvider, trace } from "@opentelemetry/api";
 import type { Middleware } from "../src/middleware.ts";
 import { type AttemptTracing, traceAttempt } from "./attempt-spans.ts";
 import { SCOPE } from "./attributes.ts";
@@ -28,10 +28,20 @@ export function tracing(options: TracingOptions = {}): Middleware {
   const { linkage = "auto", input, ids, isKept } = options;
   const attempts: AttemptTracing = { tracer, linkage, input, ids, isKept };
   const dispatches = { tracer, isKept };
+  const isHeard = hearing(options);
   return {
     name: "tasktrail.tracing",
-    send: (sending, next) => traceDispatch(dispatches, sending, next),
-    attempt: (execution) => traceAttempt(attempts, execution),
+    send: (sending) => (isHeard() ? traceDispatch(dispatches, sending) : undefined),
+    attempt: (execution) => (isHeard() ? traceAttempt(attempts, execution) : undefined),
     notice: (notice) => traceNotice(tracer, notice),
+  };
+}
+
+/** Whether anybody listens: until an SDK is registered, tracers of the API are proxies that do nothing. */
+function hearing({ provider }: TracingOptions): () => boolean {
+  let isHeard = provider !== undefined;
+  return () => {
+    isHeard ||= !(trace.getTracer(SCOPE) instanceof ProxyTracer);
+    return isHeard;
   };
 }

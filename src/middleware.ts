@@ -94,23 +94,32 @@ export type Notice =
       readonly facts?: Readonly<Record<string, unknown>>;
     };
 
-/** What is done around one attempt. */
-export interface AttemptHook {
-  /** The attempt's own trace context, on its events. Default: that of its dispatch. */
-  readonly carrier?: Carrier | undefined;
-  /** Calls `begin` at once, in the context that the handler is to run in. Default: just that. */
-  enter?(begin: () => void): void;
-  /** Hears how the attempt ended. */
-  end?(ended: Ended): void;
+/** How a dispatch ended. */
+export interface Sent {
+  /** What Redis did not take it for; absent when it did. */
+  readonly error?: unknown;
 }
 
-/** What may be hung on the engine. Each hook is optional; one that throws is told of and never costs a run. */
+/** What is done around one dispatch or one attempt, which ends in a `T`. */
+export interface Hook<T> {
+  /** The trace context that travels with the runs of a dispatch, or stands on the events of an attempt. Default: none; that of its dispatch. */
+  readonly carrier?: Carrier | undefined;
+  /** Calls `begin` at once, in the context that it is to run in. Default: just that. */
+  enter?(begin: () => void): void;
+  /** Hears how it ended. */
+  end?(outcome: T): void;
+}
+
+/**
+ * What may be hung on the engine. Each hook is optional; one that throws is told of and never costs a run. `send` and `attempt` are asked
+ * before it begins, and say what is to be done around it; undefined for nothing. No promises: an attempt may be over in microseconds.
+ */
 export interface Middleware {
   readonly name: string;
-  /** Around a dispatch. What it puts into `carrier` travels with the runs. */
-  send?<T>(sending: Sending, next: (carrier: Carrier) => Promise<T>): Promise<T>;
-  /** Asked before an attempt begins what is to be done around it; undefined for nothing. No promises: an attempt may be over in microseconds. */
-  attempt?(execution: Execution): AttemptHook | undefined;
+  /** Around a dispatch. */
+  send?(sending: Sending): Hook<Sent> | undefined;
+  /** Around an attempt. */
+  attempt?(execution: Execution): Hook<Ended> | undefined;
   /** Hears of everything that the engine tells. */
   notice?(notice: Notice): void;
 }

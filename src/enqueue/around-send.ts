@@ -1,4 +1,5 @@
-import type { Carrier, Middleware, Notice, Sending } from "../middleware.ts";
+import { type Announce, beginWithin, carrierOf, endWithin, type Hung, tellOfHook } from "../around.ts";
+import type { Carrier, Middleware, Sending, Sent } from "../middleware.ts";
 
 /** A middleware that hangs a hook on dispatches. */
 export type SendHook = Middleware & Required<Pick<Middleware, "send">>;
@@ -13,42 +14,31 @@ export interface Around<T> {
   readonly hooks: readonly SendHook[];
   readonly sending: Sending;
   readonly dispatch: (carrier: Carrier) => Promise<T>;
-  readonly announce: (notice: Notice) => void;
+  readonly announce: Announce;
 }
 
-/** Dispatches with every hook around it, the first outermost. A hook that throws, or forgets to call on, is told of and costs no run. */
+/** Dispatches with every hook around it, the first outermost. A hook that throws, or forgets to go on, costs no run. */
 export function aroundSend<T>({ hooks, sending, dispatch, announce }: Around<T>): Promise<T> {
-  const from = (index: number, carrier: Carrier): Promise<T> => {
-    const hook = hooks[index];
-    if (hook === undefined) return dispatch(carrier);
-    return through(hook, { sending, announce, next: (added) => from(index + 1, { ...carrier, ...added }) });
-  };
-  return from(0, {});
-}
-
-interface Passage<T> {
-  readonly sending: Sending;
-  readonly announce: (notice: Notice) => void;
-  readonly next: (added: Carrier) => Promise<T>;
-}
-
-async function through<T>(hook: SendHook, { sending, announce, next }: Passage<T>): Promise<T> {
-  let outcome: Promise<T> | undefined;
-  const once = (added: Carrier = {}): Promise<T> => {
-    outcome ??= next(added);
-    return outcome;
-  };
-  try {
-    await hook.send(sending, once);
-  } catch (error) {
-    // What the dispatch itself threw passes through the hook, and is thrown again below.
-    const own = await outcome?.then(
-      () => undefined,
-      (thrown: unknown) => thrown,
-    );
-    if (outcome === undefined || own !== error) {
-      announce({ kind: "problem", what: `the send hook of middleware "${hook.name}" threw`, error });
+  const hung: Hung<Sent>[] = [];
+  for (const one of hooks) {
+    try {
+      const hook = one.send(sending);
+      if (hook !== undefined) hung.push({ name: one.name, hook });
+    } catch (error) {
+      tellOfHook(announce, one.name, error);
     }
   }
-  return once();
+  const carrier = carrierOf(hung) ?? {};
+  if (hung.length === 0) return dispatch(carrier);
+  return new Promise((resolve, reject) => {
+    const took = (value: T) => {
+      endWithin(hung, announce, {});
+      resolve(value);
+    };
+    const failed = (error: unknown) => {
+      endWithin(hung, announce, { error });
+      reject(error);
+    };
+    beginWithin(hung, announce, () => void dispatch(carrier).then(took, failed));
+  });
 }

@@ -1,76 +1,41 @@
-import type { AttemptHook, Carrier, Ended, Execution, Middleware, Notice } from "../middleware.ts";
+import { type Announce, beginWithin, carrierOf, endWithin, type Hung, tellOfHook } from "../around.ts";
+import type { Carrier, Ended, Execution, Middleware } from "../middleware.ts";
 import type { Attempt } from "./attempt.ts";
 
 /** An attempt, and what hangs around attempts. */
 export interface AroundAttempt {
   readonly attempt: Attempt;
   readonly middleware: readonly Middleware[];
-  readonly announce: (notice: Notice) => void;
+  readonly announce: Announce;
 }
 
-interface Hung {
-  readonly name: string;
-  readonly hook: AttemptHook;
-}
-
-/**
- * Begins an attempt inside the hooks that hang around attempts, the first one outermost.
- * A hook that throws, or forgets to go on, is told of; the attempt begins all the same, and once.
- */
+/** Begins an attempt inside the hooks that hang around attempts, the first one outermost. */
 export function aroundAttempt(around: AroundAttempt, begin: (carrier: Carrier | undefined) => void): void {
-  const hooks = hooksAround(around);
-  const { attempt, announce } = around;
-  let carrier: Carrier | undefined;
-  for (const { hook } of hooks) if (hook.carrier !== undefined) carrier = hook.carrier;
-  if (hooks.length > 0)
-    attempt.onEnded = (ended) => {
-      for (const hung of hooks.toReversed()) endOf(hung, ended, announce);
-    };
-  let hasBegun = false;
-  const enter = (index: number): void => {
-    const { name, hook } = hooks[index] ?? {};
-    if (hook?.enter !== undefined) {
-      try {
-        hook.enter(() => enter(index + 1));
-      } catch (error) {
-        tell(announce, `${name}`, error);
-      }
-    }
-    if (hasBegun) return;
-    hasBegun = hook === undefined;
-    if (hook === undefined) begin(carrier);
-    else enter(index + 1);
-  };
-  enter(0);
+  const hung = hungAround(around);
+  if (hung === undefined) begin(undefined);
+  else {
+    const { attempt, announce } = around;
+    if (hung.some(({ hook }) => hook.end !== undefined)) attempt.onEnded = (ended) => endWithin(hung, announce, ended);
+    beginWithin(hung, announce, () => begin(carrierOf(hung)));
+  }
 }
 
-function hooksAround({ attempt, middleware, announce }: AroundAttempt): readonly Hung[] {
+function hungAround({ attempt, middleware, announce }: AroundAttempt): Hung<Ended>[] | undefined {
   let execution: Execution | undefined;
-  let hooks = none;
+  let hung: Hung<Ended>[] | undefined;
   for (const one of middleware) {
     if (one.attempt === undefined) continue;
     execution ??= executionOf(attempt);
     try {
       const hook = one.attempt(execution);
-      if (hook !== undefined) hooks = [...hooks, { name: one.name, hook }];
+      if (hook === undefined) continue;
+      hung ??= [];
+      hung.push({ name: one.name, hook });
     } catch (error) {
-      tell(announce, one.name, error);
+      tellOfHook(announce, one.name, error);
     }
   }
-  return hooks;
-}
-const none: readonly Hung[] = [];
-
-function endOf({ name, hook }: Hung, ended: Ended, announce: AroundAttempt["announce"]): void {
-  try {
-    hook.end?.(ended);
-  } catch (error) {
-    tell(announce, name, error);
-  }
-}
-
-function tell(announce: AroundAttempt["announce"], name: string, error: unknown): void {
-  announce({ kind: "problem", what: `the attempt hook of "${name}" has failed`, error });
+  return hung;
 }
 
 function executionOf({ hold, meta, input, policies }: Attempt): Execution {

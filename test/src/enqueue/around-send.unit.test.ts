@@ -22,12 +22,14 @@ test("hooks nest, and what each puts into the carrier travels", async () => {
   const order: string[] = [];
   const hook = (name: string, carrier: Carrier): Middleware => ({
     name,
-    async send(_sending, next) {
-      order.push(`${name} in`);
-      const value = await next(carrier);
-      order.push(`${name} out`);
-      return value;
-    },
+    send: () => ({
+      carrier,
+      enter(begin) {
+        order.push(`${name} in`);
+        begin();
+      },
+      end: () => order.push(`${name} out`),
+    }),
   });
   let seen: Carrier = {};
   const { outcome } = await through(
@@ -42,20 +44,13 @@ test("hooks nest, and what each puts into the carrier travels", async () => {
   assert.deepEqual(order, ["a in", "b in", "b out", "a out"]);
 });
 
+const fail = () => {
+  throw new Error("of its own");
+};
 const broken: Record<string, Middleware> = {
-  "throws before": {
-    name: "broken",
-    send() {
-      throw new Error("of its own");
-    },
-  },
-  "throws after": {
-    name: "broken",
-    async send(_sending, next) {
-      await next({});
-      throw new Error("of its own");
-    },
-  },
+  "throws when it is asked for": { name: "broken", send: fail },
+  "throws before": { name: "broken", send: () => ({ enter: fail }) },
+  "throws after": { name: "broken", send: () => ({ end: fail }) },
 };
 
 for (const [how, hook] of Object.entries(broken)) {
@@ -72,14 +67,8 @@ for (const [how, hook] of Object.entries(broken)) {
 }
 
 test("a hook that forgets to call on, or calls on twice, has the run dispatched once", async () => {
-  const forgetful: Middleware = { name: "forgetful", send: (async () => undefined) as never };
-  const eager: Middleware = {
-    name: "eager",
-    async send(_sending, next) {
-      await next({});
-      return next({});
-    },
-  };
+  const forgetful: Middleware = { name: "forgetful", send: () => ({ enter() {} }) };
+  const eager: Middleware = { name: "eager", send: () => ({ enter: (begin) => [begin, begin].map((each) => each()) }) };
   let count = 0;
   const { outcome } = await through([forgetful, eager], async () => {
     count += 1;
@@ -88,9 +77,10 @@ test("a hook that forgets to call on, or calls on twice, has the run dispatched 
   assert.deepEqual([outcome, count], [{ value: "sent" }, 1]);
 });
 
-test("the error of a dispatch passes through hooks, and is no fault of theirs", async () => {
+test("the error of a dispatch is told to hooks, and is no fault of theirs", async () => {
   const failed = new Error("Redis is gone");
-  const watcher: Middleware = { name: "watcher", send: (_sending, next) => next({}) };
+  const heard: unknown[] = [];
+  const watcher: Middleware = { name: "watcher", send: () => ({ end: ({ error }) => heard.push(error) }) };
   const { outcome, notices } = await through([watcher], () => Promise.reject(failed));
-  assert.deepEqual([outcome, notices], [{ error: failed }, []]);
+  assert.deepEqual([outcome, notices, heard], [{ error: failed }, [], [failed]]);
 });
