@@ -15,6 +15,7 @@ import { makeCronTask } from "./define/cron.ts";
 import { declareContract, declareTask } from "./define/declare.ts";
 import { checkQuery, type LedgerQuery } from "./define/ledger-query.ts";
 import { createRegistry, type Registry } from "./define/registry.ts";
+import { declareSubscription, type SubscriptionOptions } from "./define/subscription.ts";
 import { makeTask, makeTaskRef } from "./define/task.ts";
 import { attachEngine, type Engine } from "./engine.ts";
 import { createDispatching, type Dispatching } from "./enqueue/dispatching.ts";
@@ -48,6 +49,9 @@ export function createBroker(options: BrokerOptions = {}): Broker {
       Object.fromEntries(
         Object.entries(contracts).map(([name, one]) => [name, makeTaskRef(declareContract(name, one), engine.port)]),
       ),
+    on(source: unknown, task: unknown, options?: SubscriptionOptions) {
+      registry.subscribe(declareSubscription(source, task, options));
+    },
     handle: (id: string) => engine.port.handle(undefined, id),
     events: (query?: LedgerQuery) => engine.port.events(checkQuery(query)),
     close,
@@ -83,6 +87,9 @@ function createEngine(
     incarnation,
     get records() {
       return registry.declarations();
+    },
+    get subscriptions() {
+      return registry.subscriptions();
     },
     task: registry.get,
     queues: registry.queues,

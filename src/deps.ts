@@ -2,12 +2,19 @@
 import type { Redis } from "ioredis";
 import type { Logger as PinoLogger } from "pino";
 import type { DatabasePool, DatabaseTransactionConnection } from "slonik";
+import type { SqlSession } from "./define/session.ts";
 import type { EventPublisher } from "./define/topic.ts";
 import { getBroker, getRun } from "./di/leaves.ts";
 import { type Provider, provider } from "./di/provider.ts";
 import { engineOf } from "./engine.ts";
 import { invalidOption } from "./errors.ts";
-import { createEventPublisher } from "./stock/event-publisher.ts";
+import {
+  createEventPublisher,
+  getOutgoing,
+  type PublishedEvent,
+  publishNow,
+  writeEvents,
+} from "./stock/event-publisher.ts";
 import { openLazySession, type Transactions } from "./stock/lazy-session.ts";
 import { timeoutOf } from "./stock/timeouts.ts";
 import { openUserRedis } from "./stock/user-redis.ts";
@@ -61,16 +68,24 @@ export const getPool: Provider<DbPool, "worker"> = provider({
  * re-run of transactions is off: the task's retry is the retry. Statements, and waits between them, are limited to the task's timeout.
  */
 export const getDbSession: Provider<DbSession, "run"> = provider({
-  deps: { pool: getPool, broker: getBroker, worker: getWorkerInfo, run: getRun },
-  async provide({ pool, broker, worker, run }, use) {
-    const timeoutMs = timeoutOf(engineOf(broker), run.task);
+  deps: { pool: getPool, broker: getBroker, worker: getWorkerInfo, run: getRun, outgoing: getOutgoing },
+  async provide({ pool, broker, worker, run, outgoing }, use) {
+    const engine = engineOf(broker);
+    const timeoutMs = timeoutOf(engine, run.task);
     const isShorter = timeoutMs < worker.maxTimeoutMs;
     const lazy = openLazySession(await transactionsOf(pool, isShorter ? timeoutMs + TIMEOUT_MARGIN_MS : undefined));
-    const used = await use(lazy.session as DbSession).catch(async (error: unknown) => {
+    outgoing.hasSession = true;
+    const inside = async () => {
+      const used = await use(lazy.session as DbSession);
+      await writeEvents(engine, lazy.session, outgoing.events);
+      return used;
+    };
+    const used = await inside().catch(async (error: unknown) => {
       await lazy.rollback(error);
       throw error;
     });
     await lazy.commit();
+    if (outgoing.events.length > 0) engine.ringBell();
     return used;
   },
 });
@@ -117,10 +132,33 @@ export const getRedis: Provider<RedisClient, "worker"> = provider({
   },
 });
 
-/** Publishes after the run's providers have committed, and not at all when they roll back. An attempt whose events cannot be published fails. */
+/**
+ * Publishes domain events. Beside `getDbSession` they are written into the session and commit with it: a relay takes them to their topics,
+ * whatever crashes. Without it they are published once the handler has returned; an attempt whose events cannot be published fails.
+ */
 export const getEventPublisher: Provider<EventPublisher, "run"> = provider({
-  deps: { broker: getBroker, redis: getRedis, run: getRun },
-  async provide({ broker, redis, run }, use) {
-    return use(createEventPublisher(engineOf(broker), redis, run));
+  deps: { broker: getBroker, redis: getRedis, run: getRun, outgoing: getOutgoing },
+  async provide({ broker, redis, run, outgoing }, use) {
+    const engine = engineOf(broker);
+    const { events } = outgoing;
+    const onFirst = () => {
+      if (!outgoing.hasSession) run.onCommit(() => publishNow(engine, redis, events.splice(0)));
+    };
+    return use(createEventPublisher({ engine, run, events, onFirst }));
   },
 });
+
+/** A publisher that writes into a session of your own (Prisma, Drizzle, Kysely, pg): its events commit with that. */
+export function eventPublisher(session: Provider<SqlSession, "run">): Provider<EventPublisher, "run"> {
+  return provider({
+    deps: { session, broker: getBroker, run: getRun },
+    async provide({ session: open, broker, run }, use) {
+      const engine = engineOf(broker);
+      const events: PublishedEvent[] = [];
+      const onFirst = () => run.onCommit(engine.ringBell);
+      const used = await use(createEventPublisher({ engine, run, events, onFirst }));
+      await writeEvents(engine, open, events);
+      return used;
+    },
+  });
+}

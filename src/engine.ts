@@ -3,6 +3,7 @@ import type { Purpose } from "../streams/connect.ts";
 import type { Lane } from "../streams/lane.ts";
 import type { Clock } from "./clock.ts";
 import type { Broker, BrokerOptions, LoggerLike } from "./define/broker.ts";
+import type { Subscription } from "./define/subscription.ts";
 import type { DispatchPort, TaskRecord } from "./define/task.ts";
 import { invalidOption } from "./errors.ts";
 import type { Middleware, Notice } from "./middleware.ts";
@@ -24,6 +25,8 @@ export interface Engine {
   readonly records: readonly TaskRecord[];
   /** The task that is registered under a name. */
   task(name: string): TaskRecord | undefined;
+  /** Every subscription declared on the broker; of a topic and group that was declared twice, the last. */
+  readonly subscriptions: readonly Subscription[];
   /** Every queue that a record names, sorted. */
   queues(): readonly string[];
   /** Opens a connection of the caller's own (not connected yet; `ready()` of streams/connect.ts connects). The caller closes it. */

@@ -18,8 +18,9 @@ export {
 } from "./define/schema.ts";
 export type { SqlSession } from "./define/session.ts";
 export { Abort, Retry } from "./define/steer.ts";
+export type { SubscriptionOptions } from "./define/subscription.ts";
 export type { Awaitable, HandlerDefinition, Named, Task, TaskDefinition, TaskHost } from "./define/task.ts";
-export { type DomainEvent, type EventPublisher, type Topic, topic } from "./define/topic.ts";
+export { type DomainEvent, type EventPublisher, type Subscribable, type Topic, topic } from "./define/topic.ts";
 export { getBroker, getRun } from "./di/leaves.ts";
 export {
   type Deps,

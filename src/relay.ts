@@ -10,14 +10,15 @@ const STALE_MS = 10_000;
 /**
  * Makes a relay: it takes what committed transactions have left in the outbox to Redis, in order, each once, however many relays run.
  * Every projector runs one; this is for who wants more of them, or wants them elsewhere. It makes the tables itself when it starts, and
- * waits for Redis and Postgres when they are away. Opens nothing before `run`. Throws InvalidOption when no Postgres is named.
+ * waits for Redis and Postgres when they are away. It also turns the events of topics into runs, as `broker.on` has declared.
+ * Opens nothing before `run`. Throws InvalidOption when there is neither a Postgres nor a subscription.
  */
 export function createRelay(broker: Broker): Role {
   const engine = engineOf(broker);
-  if (engine.database === undefined) {
+  if (engine.database === undefined && engine.subscriptions.length === 0) {
     throw invalidOption(
       "database",
-      'the outbox is in Postgres, and none is named: set DATABASE_URL, or pass createBroker({ database: "postgres://…" })',
+      'there is nothing to relay: the outbox is in Postgres, and none is named (set DATABASE_URL, or pass createBroker({ database: "postgres://…" })), and nothing subscribes to a topic',
     );
   }
   let isLive = false;

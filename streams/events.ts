@@ -154,6 +154,16 @@ const notes = {
   "lane.resumed": ofLane,
   /** A batch of the outbox was taken into the lane; its runs that are new stand right before it. */
   "outbox.relayed": ofLane.extend({ batch: count, runCount: count }),
+  /** An event of a topic did not fit the task that subscribes to it, and has become no run. */
+  "event.refused": ofLane.extend({
+    topic: z.string(),
+    group: z.string(),
+    task: z.string(),
+    event: z.string(),
+    /** Its id in the topic's stream. */
+    entry: z.string(),
+    reason: z.string(),
+  }),
   "lane.regressed": ofLane.extend({ expected: z.string(), found: z.string().optional() }),
   "worker.started": ofWorker.extend({ host: z.string(), pid: z.int(), concurrency: count }),
   "worker.stopped": ofWorker,

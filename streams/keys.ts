@@ -31,7 +31,7 @@ export interface LaneKeys {
    * one that made a run, `count:<schedule>` how many did, `seen:<schedule>` when a scheduler last declared it.
    */
   readonly cron: string;
-  /** hash, for ever: how far the lane has come with each source: `outbox` → number of its last batch. None but the next step is taken. */
+  /** hash, for ever: how far the lane has come with each source: `outbox` → number of its last batch, `topic:NAME:GROUP` → position of a subscription. None but the next step is taken. */
   readonly marks: string;
   /** hash, 1 to 2 h after last use: the last 16 calls of one writer by `number % 16`, each with its ledger id and exceptions, and until when it is `kept`. */
   calls(incarnation: string): string;
@@ -92,7 +92,23 @@ export function bellKey(namespace: string): string {
   return `{${namespace}}:bell`;
 }
 
-/** stream, bounded: the domain events of a topic, one CloudEvents JSON an entry. */
+/** The keys of a namespace's topics, which share one hash tag. */
+export interface TopicKeys {
+  /** hash, for ever: `outbox` → the number of the last batch of domain events that was published from it. */
+  readonly marks: string;
+  /** hash, for ever: "topic group" → JSON of the subscription as it was declared last, and whether it is paused. */
+  readonly subscriptions: string;
+}
+
+/** The keys of a namespace's topics. */
+export function topicKeys(namespace: string): TopicKeys {
+  return { marks: `{${namespace}}:marks`, subscriptions: `{${namespace}}:subscriptions` };
+}
+
+/** stream with a group for each subscription, bounded: the domain events of a topic, one CloudEvents JSON an entry. */
 export function topicKey(namespace: string, topic: string): string {
   return `{${namespace}}:topic:${topic}`;
 }
+
+/** Events that a topic keeps at most, about, whoever has yet to read them: a stream without an end would fill the memory. */
+export const TOPIC_MOST = 1_000_000;

@@ -147,7 +147,11 @@ export interface Call {
  * Calls a script until it has answered: the same call, with the same number, over every reconnect, until the deadline or the abort.
  * Waits while Redis is away or its memory is full, unless there is a deadline: then a full memory is told at once.
  */
-export async function callScript(lane: Lane, call: Call, limits: CallLimits = {}): Promise<unknown[]> {
+export async function callScript(
+  lane: Pick<Lane, "redis" | "clock">,
+  call: Call,
+  limits: CallLimits = {},
+): Promise<unknown[]> {
   const { deadline = Number.POSITIVE_INFINITY, signal } = limits;
   let wasSent = false; // without an answer, so that it may have been, or may yet be, carried out
   let cause: unknown = new Error("not connected");

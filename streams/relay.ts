@@ -13,7 +13,7 @@ export interface Step {
   readonly from: string;
   readonly to: string;
   /** Recorded after what is enqueued, also when nothing is. */
-  readonly note?: EventDraft | undefined;
+  readonly notes?: readonly EventDraft[] | undefined;
 }
 
 /** What became of a step. `passed`: it was not the next one, and nothing was done; `mark` says how far the lane has come. */
@@ -37,13 +37,15 @@ export async function takeStep(
   const call = await lane.nextCall();
   try {
     const { keys, args } = enqueueCall(lane, call.number, 0, records);
-    const note = step.note === undefined ? "" : encodeEvents([{ at: Math.trunc(lane.clock.now()), ...step.note }]);
+    const { notes = [] } = step;
+    const at = Math.trunc(lane.clock.now());
+    const recorded = encodeEvents(notes.map((note) => ({ at, ...note })));
     const reply = await callScript(
       lane,
       {
         script: "relay",
         keys: [...keys, lane.keys.marks],
-        args: [...args, step.field, step.from, step.to, note, note === "" ? "" : lane.header(0)],
+        args: [...args, step.field, step.from, step.to, notes.length, recorded, lane.header(0)],
       },
       limits,
     );
@@ -54,6 +56,11 @@ export async function takeStep(
   } finally {
     call.done();
   }
+}
+
+/** Sets how far a lane has come with a source: a step that was on its way is no longer the next one. */
+export async function setMark(redis: Redis, keys: LaneKeys, field: string, mark: string): Promise<void> {
+  await redis.hset(keys.marks, field, mark);
 }
 
 /** How far a lane has come with a source; "0" when it has not begun. */

@@ -6,6 +6,7 @@ import type { Redis } from "ioredis";
 export const SCRIPTS = [
   "enqueue",
   "relay",
+  "publish",
   "settle",
   "beat",
   "promote",

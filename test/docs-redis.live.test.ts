@@ -43,7 +43,7 @@ const SCRIPTS_OF: Readonly<Record<string, readonly ScriptName[]>> = {
     "cancel",
   ],
   scheduler: ["open", "declare", "schedules", "fire"],
-  projector: ["relay"],
+  projector: ["relay", "publish"],
   tools: ["enqueue", "cancel", "declare", "schedules", "settle"],
 };
 

@@ -26,12 +26,12 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: "projector",
-    summary: "Keeps the archive and the tables in Postgres, and relays the outbox.",
+    summary: "Keeps the archive and the tables in Postgres, and relays outbox and topics.",
     load: async () => (await import("./commands/projector.ts")).projector,
   },
   {
     name: "relay",
-    summary: "Relays the outbox alone, where the projector is not enough.",
+    summary: "Relays outbox and topics alone, where the projector is not enough.",
     load: async () => (await import("./commands/relay.ts")).relay,
   },
   {
@@ -58,6 +58,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: "queues",
     summary: "Shows each queue: what waits, runs, is scheduled and has died, its workers and its ledger.",
     load: async () => (await import("./commands/queues.ts")).queues,
+  },
+  {
+    name: "topics",
+    summary: "Shows who subscribes to which topic, and how far behind; pauses, resumes, dispatches again.",
+    load: async () => (await import("./commands/topics.ts")).topics,
   },
   {
     name: "events",

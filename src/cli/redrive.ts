@@ -1,6 +1,6 @@
-import { createInterface } from "node:readline/promises";
 import { CALLS_IN_FLIGHT, type Lane, newIncarnation, openLane } from "../../streams/lane.ts";
 import { type DeadLetter, type Redriven, redrive } from "../deliver/dead-letters.ts";
+import { isConfirmed } from "./confirm.ts";
 import { type DeadWanted, findDead, findOneDead } from "./dead-runs.ts";
 import { EXIT } from "./exit-codes.ts";
 import { CliError } from "./failure.ts";
@@ -38,24 +38,14 @@ export async function redriveDead(runs: readonly string[], options: RedriveOptio
     : await Promise.all(runs.map((run) => findOneDead(server, run)));
   if (chosen.length === 0)
     throw new CliError(EXIT.failed, "No such run is dead.", { advice: "`tasktrail dead list` shows those that are." });
-  if (isMany && !(await isConfirmed(chosen.length, options, terminal))) {
+  if (
+    isMany &&
+    !(await isConfirmed(`${counted(chosen.length, "dead run")} would be run again`, { yes: options.yes, terminal }))
+  ) {
     terminal.note("Nothing was done.");
     return;
   }
   await redriveAll(server, chosen, { isJson: options.json === true, terminal });
-}
-
-async function isConfirmed(count: number, { yes }: RedriveOptions, terminal: Terminal): Promise<boolean> {
-  if (yes === true) return true;
-  const question = `${counted(count, "dead run")} would be run again`;
-  if (!process.stdin.isTTY) {
-    throw new CliError(EXIT.usage, `${question}.`, { advice: "Add --yes to do it." });
-  }
-  const prompt = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await prompt.question(`${question}. Go on? [y/N] `);
-  prompt.close();
-  terminal.note("");
-  return /^y(es)?$/i.test(answer.trim());
 }
 
 interface Telling {

@@ -4,13 +4,15 @@ import type { LedgerEvent } from "../../streams/events.ts";
 import type { Deps, Values } from "../di/provider.ts";
 import type { RunHandle } from "../run.ts";
 import type { Contract } from "./contract.ts";
-import type { TaskRef } from "./dispatch.ts";
+import type { Dispatcher, TaskRef } from "./dispatch.ts";
 import type { Duration } from "./duration.ts";
 import type { JsonCheck } from "./json-check.ts";
 import type { LedgerQuery } from "./ledger-query.ts";
 import type { Policies } from "./policy.ts";
 import type { InputOf, Schema } from "./schema.ts";
+import type { SubscriptionOptions } from "./subscription.ts";
 import type { Task, TaskDefinition, TaskHost } from "./task.ts";
+import type { Subscribable } from "./topic.ts";
 
 /** A logger; pino fits as it is. */
 export interface LoggerLike {
@@ -69,6 +71,15 @@ export interface Broker extends TaskHost, AsyncDisposable {
       ? TaskRef<Input, Final>
       : never;
   };
+  /**
+   * Turns each event of a topic into a run of `task`: once per event and group, durably, in the order of the topic. Done by relays, and
+   * so by projectors, whose process has declared it. Throws InvalidOption for what cannot be.
+   */
+  on<Payload>(
+    source: Subscribable<Payload>,
+    task: Dispatcher<NoInfer<Payload>, unknown>,
+    options?: SubscriptionOptions,
+  ): void;
   /** A hold on any run, by its id. */
   handle(id: string): RunHandle<unknown>;
   /** The ledger, oldest first: what is archived in Postgres, when the broker has one, and then Redis' tail. `follow` waits for more until the signal is aborted. Throws InvalidOption. */

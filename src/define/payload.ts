@@ -56,6 +56,14 @@ export function encodeEvent(topic: TopicRecord, data: unknown, maxBytes: number)
   throw invalidOption("schema", `${owner} has an asynchronous schema, and publish() checks at once`);
 }
 
+/** What subscribers see of a domain event's data. Throws InvalidInput. */
+export function decodeEventData(topic: TopicRecord, data: unknown): Decoded | Promise<Decoded> {
+  const place: Place = { name: "data", owner: `topic "${topic.name}"` };
+  const side: Side = { place, invalid: (issues) => invalidInput(topic.name, issues) };
+  const validated = topic.schema["~standard"].validate(data);
+  return after(validated, (result) => ({ value: valueIn(result, topic.schema, side) }));
+}
+
 /** One end of a task: where it stands in messages, and what a misfit is called. */
 interface Side {
   readonly place: Place;

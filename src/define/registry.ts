@@ -1,4 +1,5 @@
 import { duplicateTask } from "../errors.ts";
+import type { Subscription } from "./subscription.ts";
 import type { TaskRecord } from "./task.ts";
 
 /** The tasks that were declared on a broker. */
@@ -11,6 +12,9 @@ export interface Registry {
   tasks(): readonly TaskRecord[];
   /** Every declaration, duplicates included, in order. */
   declarations(): readonly TaskRecord[];
+  /** Keeps a subscription. The last one of a topic and group is the one that counts. */
+  subscribe(subscription: Subscription): void;
+  subscriptions(): readonly Subscription[];
   /** Every queue that a task names, sorted. */
   queues(): readonly string[];
   /** Throws DuplicateTask, with both places, when a name was declared twice. To be called when a worker is created. */
@@ -21,11 +25,14 @@ export interface Registry {
 export function createRegistry(): Registry {
   const byName = new Map<string, TaskRecord>();
   const all: TaskRecord[] = [];
+  const subscriptions = new Map<string, Subscription>();
   return {
     add(record) {
       all.push(record);
       byName.set(record.name, record);
     },
+    subscribe: (one) => void subscriptions.set(`${one.topic.name} ${one.group}`, one),
+    subscriptions: () => [...subscriptions.values()],
     get: (name) => byName.get(name),
     tasks: () => [...byName.values()],
     declarations: () => all,

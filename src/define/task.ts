@@ -106,8 +106,23 @@ export interface DispatchPort {
 
 const plain: DispatchOptions = Object.freeze({});
 
+/** What a dispatcher dispatches, for those who do so in its place: subscriptions. Known by a global symbol, across copies of the package. */
+export interface Dispatches {
+  readonly record: TaskRecord;
+  readonly options: DispatchOptions;
+}
+
+const DISPATCHES = Symbol.for("tasktrail.dispatches");
+
+/** What a dispatcher dispatches; undefined for what is none of ours. */
+export function dispatchesOf(dispatcher: unknown): Dispatches | undefined {
+  return (dispatcher as { readonly [DISPATCHES]?: Dispatches } | null | undefined)?.[DISPATCHES];
+}
+
 function dispatcher(record: TaskRecord, port: DispatchPort, options: DispatchOptions): Dispatcher<any, any> {
+  const dispatches = { [DISPATCHES]: { record, options } satisfies Dispatches };
   return {
+    ...dispatches,
     async kiq(input?: unknown) {
       const [handle] = await port.send(record, [input], options);
       return handle as RunHandle<any>;

@@ -15,16 +15,28 @@ export interface DomainEvent<Data> {
   readonly data: Data;
 }
 
+/** What a task can be subscribed to: a topic, or one whose events are turned into something else. */
+export interface Subscribable<out Payload> {
+  readonly name: string;
+  readonly "~data"?: { readonly out: Payload };
+}
+
 /** A stream of domain events of one type. */
 export interface Topic<in out Data, out Payload = Data> {
   readonly kind: "tasktrail.topic";
   readonly name: string;
+  /** The same stream, each event turned into the input that a task wants. */
+  map<Mapped>(fn: (event: DomainEvent<Payload>) => Mapped): Subscribable<Mapped>;
   readonly "~data"?: { readonly in: Data; readonly out: Payload };
 }
 
-/** A topic as a publisher sees it. */
-export interface TopicRecord extends Topic<any, any> {
+/** A topic as the engine sees it. */
+export interface TopicRecord {
+  readonly kind: "tasktrail.topic";
+  readonly name: string;
   readonly schema: AnySchema;
+  /** Absent for the topic itself, whose events' data are a task's input as they are. */
+  readonly mapped?: ((event: DomainEvent<any>) => unknown) | undefined;
 }
 
 /** Declares a stream of domain events. `name` is what subscribers know it by, such as "user.created". Throws InvalidOption. */
@@ -36,7 +48,12 @@ export function topic<S extends AnySchema>(
     throw invalidOption("name", `a topic's name is 1 to 100 characters, none of them white space, ":", "{" or "}"`);
   }
   if (!isSchema(schema)) throw invalidOption("schema", `topic "${name}" needs a schema, such as z.object({ … })`);
-  return { kind: "tasktrail.topic", name, schema } as unknown as Topic<InputOf<S>, OutputOf<S>>;
+  const record: TopicRecord = { kind: "tasktrail.topic", name, schema };
+  const map = (mapped: TopicRecord["mapped"]) => {
+    if (typeof mapped !== "function") throw invalidOption("map", `topic "${name}" needs a function: (event) => input`);
+    return { ...record, mapped };
+  };
+  return { ...record, map } as unknown as Topic<InputOf<S>, OutputOf<S>>;
 }
 
 /** Publishes domain events from inside a run. */

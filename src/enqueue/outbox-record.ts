@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { EntryRetry } from "../../streams/entry.ts";
+import { isKeyPart } from "../../streams/keys.ts";
 import type { ResolvedDispatch } from "../define/resolve-dispatch.ts";
 import type { CurrentRun } from "./current-run.ts";
 import type { Dispatch } from "./record.ts";
@@ -77,4 +78,19 @@ export function decodeDispatch(run: string, text: string, nowMs: number): Dispat
     retry: said.retry,
   };
   return { task: { name: task, version: taskVersion }, run, body, said: whole, key, carrier, isOfMany, nowMs, parent };
+}
+
+const topicEvent = z.object({ v: z.literal(1), topic: z.string().refine(isKeyPart), event: z.string() });
+
+/** The text of a domain event for the outbox. `event` is its JSON. */
+export function encodeTopicEvent(topic: string, event: string): string {
+  const record: z.input<typeof topicEvent> = { v: 1, topic, event };
+  return JSON.stringify(record);
+}
+
+/** The domain event behind its text. Throws for what no version of ours has written. */
+export function decodeTopicEvent(text: string): { readonly topic: string; readonly event: string } {
+  const record = topicEvent.parse(JSON.parse(text));
+  JSON.parse(record.event);
+  return record;
 }

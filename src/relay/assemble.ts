@@ -1,16 +1,19 @@
 import { randomBytes } from "node:crypto";
 import { setMaxListeners } from "node:events";
 import type { Redis } from "ioredis";
-import { ready } from "../../streams/connect.ts";
-import { createRedisClock, openLane, pause, registerQueue } from "../../streams/lane.ts";
+import type { DatabasePool } from "slonik";
+import { topicsLane } from "../../sql/outbox-insert.ts";
+import { bellKey } from "../../streams/keys.ts";
 import { createBell } from "../bell.ts";
 import type { Engine } from "../engine.ts";
-import { setClock } from "../enqueue/lanes.ts";
+import { followTopics } from "./follow-topics.ts";
 import { hearBell } from "./hear-bell.ts";
+import { createRelayedLanes, type RelayedLanes } from "./lanes.ts";
 import { openOutbox } from "./open-outbox.ts";
 import { relayLanes } from "./relay-lanes.ts";
 import { runSender, type Sender } from "./sender.ts";
 import { RELAY_DEFAULTS, type RelaySettings } from "./settings.ts";
+import { topicSender } from "./topic-sender.ts";
 
 /** What a relay is run with. */
 export interface RelayRun {
@@ -20,51 +23,53 @@ export interface RelayRun {
   onLook(): void;
 }
 
-/** Puts the pieces together, relays until aborted, and closes what was opened. Throws what will not pass by itself. */
+/** Relays the outbox, where there is a Postgres, and follows the topics that are subscribed to, until aborted. Throws what will not pass by itself. */
 export async function relay({ engine, settings: given, onLook }: RelayRun, signal: AbortSignal): Promise<void> {
-  setMaxListeners(0, signal);
+  const ours = new AbortController();
+  const until = AbortSignal.any([signal, ours.signal]);
+  setMaxListeners(0, until);
   const settings = { ...RELAY_DEFAULTS, ...given };
-  const { namespace, database } = engine;
-  if (database === undefined) return;
   await using opened = new AsyncDisposableStack();
-  const announce = engine.announce;
-  const redis = await connection(engine, opened);
+  const redis = opened.adopt(await engine.connect("command"), async (one) => one.disconnect(false));
+  const parts: Parts = { engine, settings, redis, opened, onLook, lanes: createRelayedLanes(engine, redis, until) };
+  const both = [relayOutbox(parts, until), followTopics(parts, until)];
+  for (const work of both) work.catch(() => ours.abort());
+  const failed = (await Promise.allSettled(both)).find(({ status }) => status === "rejected");
+  if (failed?.status === "rejected") throw failed.reason;
+}
+
+interface Parts {
+  readonly engine: Engine;
+  readonly settings: RelaySettings;
+  readonly redis: Redis;
+  readonly opened: AsyncDisposableStack;
+  readonly lanes: RelayedLanes;
+  onLook(): void;
+}
+
+async function relayOutbox(parts: Parts, signal: AbortSignal): Promise<void> {
+  const { engine, settings, opened, onLook } = parts;
+  const { namespace, database, announce, incarnation } = engine;
+  if (database === undefined) return;
   const pool = await openOutbox({ database, settings, announce }, signal, opened);
   if (pool === undefined) return;
   const bell = createBell();
-  const hearing = hearBell(await connection(engine, opened, "follow"), namespace, bell.ring, signal);
-  const owner = `${engine.incarnation}.${randomBytes(3).toString("hex")}`;
-  const senderOf = senders(engine, redis, signal);
+  const ears = opened.adopt(await engine.connect("follow"), async (one) => one.disconnect(false));
+  const hearing = hearBell(ears, [bellKey(namespace)], bell.ring, signal);
+  const owner = `${incarnation}.${randomBytes(3).toString("hex")}`;
+  const senderOf = (lane: string) => makeSender(parts, pool, lane);
   await relayLanes({ namespace, pool, owner, settings, senderOf, bell, announce, onLook }, signal);
   await hearing;
 }
 
-async function connection(
-  engine: Engine,
-  opened: AsyncDisposableStack,
-  purpose: "command" | "follow" = "command",
-): Promise<Redis> {
-  return opened.adopt(await engine.connect(purpose), async (one) => one.disconnect(false));
-}
-
-/** Makes the sender of a lane, once Redis' clock is known. */
-function senders(engine: Engine, redis: Redis, signal: AbortSignal): (lane: string) => Promise<Sender> {
-  const { namespace, incarnation } = engine;
-  const clock = createRedisClock(() => Math.floor(performance.timeOrigin + performance.now()));
-  let isClockSet = false;
-  return async (lane) => {
-    while (!isClockSet) {
-      signal.throwIfAborted();
-      if (!(await ready(redis, 2_000, signal))) continue;
-      await setClock(redis, clock).then(
-        () => {
-          isClockSet = true;
-        },
-        () => pause(200, signal),
-      );
-    }
-    const queue = lane.slice(namespace.length + 1);
-    await registerQueue(redis, namespace, queue).catch(() => {}); // the list is for tools
-    return runSender(openLane({ redis, namespace, queue, incarnation, clock }), engine.announce) as Sender;
-  };
+async function makeSender(
+  { engine, settings, redis, lanes }: Parts,
+  pool: DatabasePool,
+  lane: string,
+): Promise<Sender> {
+  const { namespace } = engine;
+  if (lane !== topicsLane(namespace))
+    return runSender(await lanes.open(lane.slice(namespace.length + 1)), engine.announce) as Sender;
+  const place = { redis, namespace, clock: lanes.clock };
+  return topicSender({ place, pool, lane, keepMs: settings.keepEventsMs }) as Sender;
 }

@@ -41,8 +41,13 @@ export async function relayLane(deps: LaneRelay, held: HeldLane, signal: AbortSi
   let lastBatch = held.lastBatch;
   let mark: string | undefined;
   let failures = 0;
+  let careAt = 0;
   while (!signal.aborted) {
     try {
+      if (performance.now() > careAt) {
+        careAt = performance.now() + settings.leaseMs / 3;
+        mark = undefined; // asked for again: Redis may have become another one meanwhile
+      }
       mark ??= await startingMark(deps, { ...held, lastBatch });
       lastBatch = Math.max(lastBatch, Number(mark));
       const batch = await nextBatch(deps, { lane: held.lane, lastBatch }, Number(mark));
@@ -50,7 +55,6 @@ export async function relayLane(deps: LaneRelay, held: HeldLane, signal: AbortSi
       failures = 0;
       if (batch === undefined) {
         await bell.sleep(settings.leaseMs / 3, signal);
-        mark = undefined; // asked for again: Redis may have become another one meanwhile
         continue;
       }
       lastBatch = Math.max(lastBatch, batch.number);
@@ -68,6 +72,7 @@ export async function relayLane(deps: LaneRelay, held: HeldLane, signal: AbortSi
 /** The number of the last batch that Redis has. One that Postgres does not know of is left behind: its rows were lost with it. */
 async function startingMark({ sender, pool, announce }: LaneRelay, { lane, lastBatch }: HeldLane): Promise<string> {
   const mark = await sender.mark();
+  await sender.prune?.(Number(mark));
   if (Number(mark) <= lastBatch) return mark;
   await raiseLastBatch(pool, { lane, lastBatch: Number(mark) });
   announce({

@@ -27,6 +27,8 @@ export interface Sender<T = unknown> {
   mark(): Promise<string>;
   /** Reads a row. Throws for one that nobody could send: it is parked. */
   decode(item: OutboxItem): Sendable<T>;
+  /** Deletes the rows of batches up to one that nobody needs any longer. Absent where the archive does so. */
+  prune?(upTo: number): Promise<void>;
   /** Sends the rows of a batch; all of them or none, and once however often it is asked. Gives the number of the last batch that Redis has then. */
   send(batch: readonly Sendable<T>[], step: SendStep): Promise<string>;
 }
@@ -44,7 +46,7 @@ export function runSender(lane: Lane, tell: (notice: Notice) => void): Sender<En
     async send(batch, { from, to, signal }) {
       const records = batch.map(({ value }) => value);
       const note = { type: "outbox.relayed", batch: Number(to), runCount: records.length } as const;
-      const stepped = await takeStep(lane, records, { field: OUTBOX_MARK, from, to, note }, { signal });
+      const stepped = await takeStep(lane, records, { field: OUTBOX_MARK, from, to, notes: [note] }, { signal });
       if (stepped.outcome === "passed") return stepped.mark;
       const { existing } = stepped.call;
       const events = records.filter((_, index) => !existing.has(index)).map(({ event }) => event);

@@ -10,6 +10,10 @@ export interface RelaySettings {
   readonly standbyMs: number;
   /** How long the rows of published events stay, so that they can be sent again should Redis have lost them. */
   readonly keepEventsMs: number;
+  /** How long events stay in their topic, whoever has read them; those that a subscription has yet to read stay longer. */
+  readonly keepTopicsMs: number;
+  /** How often topics are trimmed. */
+  readonly trimEveryMs: number;
   /** First and longest wait after a failure. */
   readonly backoffMs: number;
   readonly mostBackoffMs: number;
@@ -24,6 +28,8 @@ export const RELAY_DEFAULTS: RelaySettings = {
   leaseMs: 6_000,
   standbyMs: 1_000,
   keepEventsMs: 600_000,
+  keepTopicsMs: 86_400_000,
+  trimEveryMs: 10_000,
   backoffMs: 100,
   mostBackoffMs: 5_000,
   poolSize: 4,

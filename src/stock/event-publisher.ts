@@ -1,45 +1,63 @@
 import type { Redis } from "ioredis";
+import { type OutboxRow, topicsLane } from "../../sql/outbox-insert.ts";
 import { derivedId } from "../../streams/ids.ts";
-import { topicKey } from "../../streams/keys.ts";
+import { TOPIC_MOST, topicKey } from "../../streams/keys.ts";
 import { encodeEvent } from "../define/payload.ts";
+import { type SqlSession, statementRunner } from "../define/session.ts";
 import type { EventPublisher, TopicRecord } from "../define/topic.ts";
+import { type Provider, provider } from "../di/provider.ts";
 import type { Engine } from "../engine.ts";
 import { currentRun } from "../enqueue/current-run.ts";
+import { encodeTopicEvent } from "../enqueue/outbox-record.ts";
+import { writeRows } from "../enqueue/send-in-session.ts";
 import { invalidOption, TasktrailError } from "../errors.ts";
 import type { RunContext } from "../run.ts";
 
-/** Events that a topic keeps, about; the oldest go first. A stream without an end would fill the memory. */
-export const TOPIC_KEPT = 100_000;
-
-/** An event that waits for the commit: its stream, and its JSON. */
-interface Draft {
-  readonly key: string;
+/** An event that waits for the commit: its topic, its id, and its JSON. */
+export interface PublishedEvent {
+  readonly topic: string;
+  readonly id: string;
   readonly json: string;
 }
 
+/** What one attempt has published so far. */
+export interface Outgoing {
+  readonly events: PublishedEvent[];
+  /** A session of the run writes the events before it commits. */
+  hasSession: boolean;
+}
+
+/** What a session and a publisher of one attempt share. */
+export const getOutgoing: Provider<Outgoing, "run"> = provider({
+  provide: (_, use) => use<Outgoing>({ events: [], hasSession: false }),
+});
+
+/** Who publishes, and what its events go into. `onFirst` is called before the first of them. */
+export interface PublisherParts {
+  readonly engine: Engine;
+  readonly run: RunContext;
+  readonly events: PublishedEvent[];
+  readonly onFirst?: (() => void) | undefined;
+}
+
 /**
- * A publisher for one attempt of a run. Data is checked at once; all events go out together, in order, once everything
- * is committed. Their ids are made of the run's and their number, so that a retried run publishes the same ones again.
+ * A publisher for one attempt of a run. Data is checked at once; what becomes of the events is for others. Their ids are made of the
+ * run's and their number, so that a retried run publishes the same ones again.
  */
-export function createEventPublisher(engine: Engine, redis: Redis, run: RunContext): EventPublisher {
-  const drafts: Draft[] = [];
+export function createEventPublisher({ engine, run, events, onFirst }: PublisherParts): EventPublisher {
   let count = 0;
   return {
     publish(topic, data, options = {}) {
       const record = topic as unknown as TopicRecord;
-      if (record?.kind !== "tasktrail.topic") throw invalidOption("topic", "takes what topic(name, schema) gives");
+      if (record?.kind !== "tasktrail.topic" || record.mapped !== undefined)
+        throw invalidOption("topic", "takes what topic(name, schema) gives");
       const { json } = encodeEvent(record, data, engine.maxPayloadBytes);
-      if (drafts.length === 0) run.onCommit(() => publishAll(redis, drafts.splice(0)));
       const id = options.id ?? derivedId("event", run.id, String(count));
+      if (count === 0) onFirst?.();
       count += 1;
-      const event = envelope(
-        { run, source: `/${engine.namespace}/${run.task}`, type: record.name },
-        { ...options, id },
-      );
-      drafts.push({
-        key: topicKey(engine.namespace, record.name),
-        json: `${event.slice(0, -1)},"data":${json || "null"}}`,
-      });
+      const from = { run, source: `/${engine.namespace}/${run.task}`, type: record.name };
+      const event = envelope(from, { ...options, id });
+      events.push({ topic: record.name, id, json: `${event.slice(0, -1)},"data":${json || "null"}}` });
     },
   };
 }
@@ -63,19 +81,35 @@ function envelope(
   });
 }
 
-async function publishAll(redis: Redis, drafts: readonly Draft[]): Promise<void> {
+/** Writes events into an open transaction: a relay publishes them once it has committed. */
+export async function writeEvents(
+  engine: Engine,
+  session: SqlSession,
+  events: readonly PublishedEvent[],
+): Promise<void> {
+  if (events.length === 0) return;
+  const lane = topicsLane(engine.namespace);
+  const rows = events.map(
+    ({ topic, id, json }): OutboxRow => ({ lane, item: id, record: encodeTopicEvent(topic, json) }),
+  );
+  await writeRows(statementRunner(session), rows);
+}
+
+/** Publishes events at once, all together and in order. Throws RedisUnavailable. */
+export async function publishNow(engine: Engine, redis: Redis, events: readonly PublishedEvent[]): Promise<void> {
   const transaction = redis.multi();
-  for (const { key, json } of drafts) transaction.xadd(key, "MAXLEN", "~", TOPIC_KEPT, "*", "event", json);
+  for (const { topic, json } of events)
+    transaction.xadd(topicKey(engine.namespace, topic), "MAXLEN", "~", TOPIC_MOST, "*", "event", json);
   const replies = await transaction.exec();
   const refused = replies?.find(([error]) => error !== null)?.[0];
-  if (replies === null || refused) throw notPublished(drafts.length, refused);
+  if (replies === null || refused) throw notPublished(events.length, refused);
 }
 
 function notPublished(count: number, cause: unknown): TasktrailError {
   const said = cause instanceof Error ? `: ${cause.message}` : "";
   return new TasktrailError(
     "redis_unavailable",
-    `${count} domain events were not published${said}. The session is committed.`,
+    `${count} domain events were not published${said}. What the handler did is done.`,
     { cause },
   );
 }

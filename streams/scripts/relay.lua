@@ -2,9 +2,10 @@
 -- remembers how far it has come; a step that does not begin there changes nothing. What it enqueues is enqueued by enqueue.lua itself.
 --
 -- KEYS: as enqueue.lua has them, then: marks
--- ARGV: as enqueue.lua has them, then: field of marks  from  to  note ("" none)  header of the note
+-- ARGV: as enqueue.lua has them, then: field of marks  from  to  note count  notes  header of the notes
 -- Returns: as enqueue.lua does, or { "passed", now, how far it has come }
-local header, note, to, from, field = table.remove(ARGV), table.remove(ARGV), table.remove(ARGV), table.remove(ARGV), table.remove(ARGV)
+local function take() return table.remove(ARGV) end
+local header, notes, count, to, from, field = take(), take(), take(), take(), take(), take()
 local marks, ledger = table.remove(KEYS), KEYS[2]
 local mark = redis.call('HGET', marks, field) or '0'
 if mark ~= from then
@@ -19,6 +20,6 @@ end
 local reply = enqueue()
 if reply[1] == 'ok' then
   redis.call('HSET', marks, field, to)
-  if note ~= '' then redis.call('XADD', ledger, '*', 'h', header, 'n', 1, 'events', note) end
+  if tonumber(count) > 0 then redis.call('XADD', ledger, '*', 'h', header, 'n', count, 'events', notes) end
 end
 return reply

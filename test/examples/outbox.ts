@@ -1,6 +1,6 @@
 // A dispatch that commits with an order, and one that is rolled back with it.
 import { createPool, type DatabasePool, sql } from "slonik";
-import { createBroker, createProjector, createWorker } from "tasktrail";
+import { createBroker, createProjector, createWorker, type RunHandle } from "tasktrail";
 import { z } from "zod";
 
 const { DATABASE_URL = "" } = process.env;
@@ -15,12 +15,12 @@ const confirmOrder = broker.task({
 
 // #region place-order
 /** Saves an order and dispatches its confirmation: both or neither. */
-export async function placeOrder(pool: DatabasePool, item: string): Promise<string> {
+export async function placeOrder(pool: DatabasePool, item: string): Promise<RunHandle<string>> {
   return pool.transaction(async (session) => {
     const order = await session.oneFirst(sql.type(row)`insert into orders (item) values (${item}) returning id`);
     if (item === "") throw new Error("nothing was ordered");
-    const run = await confirmOrder.with({ session, labels: { kind: "order" } }).kiq({ order });
-    return run.id; // drawn already; the run itself is there once this has committed
+    // Its id is drawn already; the run itself is there once this has committed.
+    return confirmOrder.with({ session, labels: { kind: "order" } }).kiq({ order });
   });
 }
 // #endregion
@@ -37,8 +37,8 @@ await using pool = {
 await pool.query(sql.unsafe`create table orders (id int generated always as identity primary key, item text)`);
 while (!projector.health().isReady) await new Promise((resolve) => setTimeout(resolve, 20)); // it makes the tables
 
-const id = await placeOrder(pool, "tea");
-console.log(await confirmOrder.handle(id).result()); // order 1 is confirmed
+const run = await placeOrder(pool, "tea");
+console.log(await run.result()); // order 1 is confirmed
 await placeOrder(pool, "").catch((error: Error) => console.log(error.message)); // nothing was ordered
 
 await Promise.all([worker.stop(), projector.stop()]);

@@ -66,6 +66,7 @@ const FIELDS: { readonly [K in EventType]: object } = {
   "lane.paused": {},
   "lane.resumed": {},
   "outbox.relayed": { batch: 1, runCount: 2 },
+  "event.refused": { topic: "t", group: "g", event: "e", entry: "1-0", reason: "it did not fit" },
   "lane.regressed": { expected: "1-0" },
   "worker.started": { host: "h", pid: 1, concurrency: 10 },
   "worker.stopped": {},

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { after, test } from "node:test";
 import { Redis } from "ioredis";
 import { pino } from "pino";
 import { sql } from "slonik";
@@ -10,6 +10,7 @@ import { topic } from "../../src/define/topic.ts";
 import { type DbSession, getDbSession, getEventPublisher, getLogger, getPool, getRedis } from "../../src/deps.ts";
 import { getRun } from "../../src/di/leaves.ts";
 import { override } from "../../src/di/provider.ts";
+import { createRelay } from "../../src/relay.ts";
 import { getWorkerInfo } from "../../src/stock/worker-info.ts";
 import { createWorker } from "../../src/worker.ts";
 import { topicKey } from "../../streams/keys.ts";
@@ -224,8 +225,15 @@ test("Redis is there as ioredis gives it, with an offline queue, until the worke
 
 const userCreated = topic("user.created", z.object({ id: z.string() }));
 
-test("domain events reach their stream once the session has committed, in order, as CloudEvents", async () => {
+test("domain events commit with the session, and reach their stream through a relay, in order, as CloudEvents", async () => {
   const { broker, namespace, numbers } = await open();
+  const relay = createRelay(broker);
+  const relaying = relay.run();
+  after(async () => {
+    await relay.stop();
+    await relaying;
+  });
+  await eventually(() => relay.health().isReady); // it makes the outbox
   const redis = new Redis(await testRedis());
   const stream = topicKey(namespace, "user.created");
   let duringRun = -1;
@@ -247,6 +255,7 @@ test("domain events reach their stream once the session has committed, in order,
   const run = await create.call({ fails: false });
   assert.equal(duringRun, 0);
   assert.deepEqual(await numbers(), [7]);
+  await eventually(async () => (await redis.xlen(stream)) === 2);
   const events = (await redis.xrange(stream, "-", "+")).map(([, fields]) => JSON.parse(fields[1] as string));
   const [first, second] = events;
   assert.equal(events.length, 2);
@@ -278,8 +287,11 @@ test("a domain event that does not fit is refused where it is published", async 
   await task.call();
 });
 
-test("in a worker, a retried run publishes the same events again, and none of a failed attempt", async () => {
+test("in a worker, nothing is published of a failed attempt", async () => {
   const { broker, namespace, numbers } = await open();
+  const relay = createRelay(broker);
+  const relaying = relay.run();
+  await eventually(() => relay.health().isReady);
   const redis = new Redis(await testRedis());
   const ids: string[] = [];
   const create = broker.task({
@@ -296,12 +308,13 @@ test("in a worker, a retried run publishes the same events again, and none of a 
   const running = worker.run();
   const run = await create.kiq();
   await run.result();
+  await eventually(async () => (await redis.xlen(topicKey(namespace, "user.created"))) > 0);
   const entries = await redis.xrange(topicKey(namespace, "user.created"), "-", "+");
   for (const [, fields] of entries) ids.push(JSON.parse(fields[1] as string).data.id);
   assert.deepEqual(ids, ["2"]);
   assert.deepEqual(await numbers(), [2]);
-  await worker.stop();
-  await running;
+  await Promise.all([worker.stop(), relay.stop()]);
+  await Promise.all([running, relaying]);
   await broker.close();
   redis.disconnect();
 });

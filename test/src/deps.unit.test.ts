@@ -13,9 +13,9 @@ registerHooks({
   },
 });
 const { createBroker } = await import("./src/broker.ts");
-const deps = await import("./src/deps.ts");
+const { eventPublisher, ...deps } = await import("./src/deps.ts");
 const broker = createBroker();
-broker.task({ name: "task", deps: { ...deps }, run() {} });
+broker.task({ name: "task", deps: { ...deps, own: eventPublisher(deps.getDbSession) }, run() {} });
 const before = [...loaded];
 await import("ioredis");
 console.log(JSON.stringify([Object.keys(deps).sort(), before, [...loaded]]));

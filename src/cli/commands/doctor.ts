@@ -10,6 +10,7 @@ import { checkRedis } from "../doctor/redis.ts";
 import { checkRights } from "../doctor/rights.ts";
 import { checkSettings } from "../doctor/settings.ts";
 import { checkStreams } from "../doctor/streams.ts";
+import { checkTopics } from "../doctor/topics.ts";
 import { EXIT } from "../exit-codes.ts";
 import { CliError, explain } from "../failure.ts";
 import { readLane } from "../lane-state.ts";
@@ -47,6 +48,7 @@ async function examine(terminal: Terminal): Promise<Finding[]> {
     if (server !== undefined) {
       found.push(...(await checked("clocks", () => checkClocks(server.redis, pool))));
       found.push(...(await checked("streams", () => checkLanes(server, pool))));
+      found.push(...(await checked("streams", () => checkTopics(server))));
     }
     return [...found, ...checkSettings(env)];
   } finally {

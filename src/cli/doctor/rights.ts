@@ -24,6 +24,7 @@ export const COMMANDS: readonly (readonly [command: string, ...args: string[]])[
   ["XCLAIM", "key", GROUP, "doctor", "0", "0-1"],
   ["XTRIM", "key", "MINID", "0-1"],
   ["XGROUP", "CREATE", "key", GROUP, "0"],
+  ["XGROUP", "SETID", "key", GROUP, "0"],
   ["XGROUP", "DELCONSUMER", "key", GROUP, "doctor"],
   ["XINFO", "STREAM", "key"],
   ["XINFO", "GROUPS", "key"],

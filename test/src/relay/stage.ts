@@ -36,9 +36,9 @@ export async function openStage({ redisUrl }: { readonly redisUrl?: string } = {
   const ledger = opened.use(await openLedger(redis, namespace));
   const pool = opened.adopt(await openPool(database), (one) => one.end());
   await migrate(pool);
-  const another = () => opened.use(createBroker({ redis, database, namespace, logger, enqueueTimeout: "2s" }));
-  const broker = another();
   const stack = opened.move();
+  const another = () => stack.use(createBroker({ redis, database, namespace, logger, enqueueTimeout: "2s" }));
+  const broker = another();
   return {
     broker,
     namespace,

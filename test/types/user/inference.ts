@@ -286,6 +286,15 @@ if (Math.random() > 2) {
 
 // --- topics
 export const userCreated = topic("user.created", z.object({ userId: z.string(), email: z.string() }));
+declare const welcome: Task<{ userId: string }, void>;
+if (Math.random() > 2) {
+  broker.on(userCreated, welcome);
+  broker.on(
+    userCreated.map((event) => ({ key: event.data.email })),
+    resize,
+    { group: "resize", from: "start" },
+  );
+}
 export const publishes = broker.task({
   name: "pub",
   deps: { events: getEventPublisher },

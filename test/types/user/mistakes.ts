@@ -141,6 +141,9 @@ broker.bind({ k }).k.kiq({ userId: 1 });
 //   Object literal may only specify known properties, and 'userId' does not exist in type '{ id: string; }'.
 const t = topic("user.created", z.object({ id: z.string() }));
 broker.task({ name: "x", deps: { events: getEventPublisher }, run(_, { events }) { events.publish(t, { userId: "a" }); } });
+// [64] topic against task
+//   Property 'userId' is missing in type '{ id: string; }' but required in type '{ userId: string; }'.
+broker.on(t, ok);
 // [44] topic with a Date
 //   Type 'ZodObject<{ at: ZodDate; }, $strip>' is not assignable to type '"data.at is a Date, which JSON has not: use a string, as date.toISOString() gives"'.
 topic("x", z.object({ at: z.date() }));
