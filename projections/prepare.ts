@@ -36,7 +36,11 @@ export async function createPreparer(deps: LaneDeps, keys: LaneKeys): Promise<Pr
   const fold = async (projection: AnyProjection, share: Share): Promise<Folded> => {
     const cache = caches.get(projection) as RowCache;
     const before = cache.take(new Set(share.steps.map(({ key }) => key)));
-    const loaded = await loadRows(deps.pool, { table: projection.table, namespace: deps.namespace }, before.missing);
+    const loaded = await loadRows(
+      deps.pool,
+      { table: projection.table, namespace: deps.namespace, queue: deps.queue },
+      before.missing,
+    );
     for (const [key, row] of loaded) before.rows.set(key, row);
     const folded = foldShare(share, before.rows);
     cache.put(before.rows, folded);

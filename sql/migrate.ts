@@ -106,6 +106,24 @@ export async function migrate(pool: DatabasePool, options: MigrateOptions = {}):
   return applied;
 }
 
+/** Makes a table anew that a migration had made and somebody has dropped: empty, with its indexes and comments. */
+export async function restoreTable(pool: DatabasePool, table: string): Promise<void> {
+  const its = new RegExp(
+    `^(create table ${table}|(create index \\w+ on|alter table|comment on table) ${table}|comment on column ${table}\\.)\\b`,
+  );
+  const statements = (await readMigrations())
+    .flatMap((one) => one.statements)
+    .map(withoutComments)
+    .filter((text) => its.test(text));
+  await transactionOnce(pool, async (session) => {
+    for (const text of statements) await session.query(statement(text, []));
+  });
+}
+
+function withoutComments(text: string): string {
+  return text.replace(/^(--.*\n|\s*\n)+/, "");
+}
+
 async function apply(session: Session, { id, name, statements, checksum }: Migration): Promise<void> {
   for (const text of statements) {
     try {

@@ -9,8 +9,10 @@ export interface TableShape<Row> {
   readonly columns: { readonly [Property in keyof Row & string]: ColumnType };
   /** The property that an event's key is compared with. */
   readonly key: keyof Row & string;
-  /** True when two namespaces may have the same key: run ids are unique everywhere, names are not. */
-  readonly isKeyPerNamespace: boolean;
+  /** Within what a key is unique: run ids are everywhere, names within a namespace, and what is counted by lane within that. A table by lane has a column `queue`. */
+  readonly scope: "everywhere" | "namespace" | "lane";
+  /** The properties that tell since when there is something to say of a row: the first of them that is set. Instants. */
+  readonly begun: readonly (keyof Row & string)[];
 }
 
 /** A table with its statements. Besides the row's columns it has `namespace`, which the projector fills in. */
@@ -41,14 +43,15 @@ export function defineTable<Row extends object>(shape: TableShape<Row>): Table<R
   const values = properties.map((property) =>
     type(property) === "instant" ? `to_timestamp(${column(property)} / 1000)` : column(property),
   );
-  const conflict = shape.isKeyPerNamespace ? `${column(shape.key)}, namespace` : column(shape.key);
+  const conflict = conflictOf(shape).join(", ");
   const updates = properties
     .filter((property) => property !== shape.key)
     .map((property) => `${column(property)} = excluded.${column(property)}`);
   const selection = properties
     .map((property) => {
       const name = column(property);
-      return `${type(property) === "instant" ? `round(date_part('epoch', ${name}) * 1000)` : name} as "${property}"`;
+      const read = { instant: `round(date_part('epoch', ${name}) * 1000)`, double: `${name}::double precision` };
+      return `${read[type(property) as "instant"] ?? name} as "${property}"`;
     })
     .join(", ");
   return {
@@ -59,21 +62,39 @@ export function defineTable<Row extends object>(shape: TableShape<Row>): Table<R
       on conflict (${conflict}) do update set ${updates.join(", ")}`,
     // A key at a time by the index, whatever the planner thinks of reading the whole table once for many keys: the table grows, the batch does not.
     loadText: `select found.* from unnest($1::${TYPES[type(shape.key)]}[]) as wanted (key) cross join lateral (
-        select ${selection} from ${shape.name} where ${column(shape.key)} = wanted.key and namespace = $2 limit 1
+        select ${selection} from ${shape.name} where ${column(shape.key)} = wanted.key and namespace = $2${shape.scope === "lane" ? " and queue = $3" : ""} limit 1
       ) as found`,
   };
 }
 
-/** A namespace's share of a table. */
+/** The columns by which a table knows its rows apart. */
+export function conflictOf({
+  key,
+  scope,
+}: {
+  readonly key: string;
+  readonly scope: TableShape<object>["scope"];
+}): string[] {
+  const own = columnOf(key);
+  return scope === "everywhere" ? [own] : scope === "namespace" ? [own, "namespace"] : [own, "queue", "namespace"];
+}
+
+/** Since when there is something to say of a row, as an expression over a table's alias. */
+export function begunOf({ begun }: { readonly begun: readonly string[] }, alias: string): string {
+  return `coalesce(${begun.map((property) => `${alias}.${columnOf(property)}`).join(", ")})`;
+}
+
+/** A namespace's share of a table; of a table by lane, a lane's. */
 export interface Share<Row> {
   readonly table: Table<Row>;
   readonly namespace: string;
+  readonly queue: string;
 }
 
 /** Writes rows, new ones and changed ones alike, in one statement. */
 export async function upsertRows<Row extends object>(
   session: Session,
-  { table, namespace }: Share<Row>,
+  { table, namespace }: Omit<Share<Row>, "queue">,
   rows: readonly Row[],
 ): Promise<number> {
   if (rows.length === 0) return 0;
@@ -85,11 +106,12 @@ export async function upsertRows<Row extends object>(
 /** The rows of some keys, by key. */
 export async function loadRows<Row extends object>(
   session: Session,
-  { table, namespace }: Share<Row>,
+  { table, namespace, queue }: Share<Row>,
   keys: readonly string[],
 ): Promise<Map<string, Row>> {
   if (keys.length === 0) return new Map();
-  const rows = (await session.any(statement(table.loadText, [`{${keys.map(quoted).join(",")}}`, namespace]))) as Row[];
+  const place = table.scope === "lane" ? [namespace, queue] : [namespace];
+  const rows = (await session.any(statement(table.loadText, [`{${keys.map(quoted).join(",")}}`, ...place]))) as Row[];
   return new Map(rows.map((row) => [String(row[table.key]), row]));
 }
 
@@ -117,6 +139,7 @@ function arrayOf<Row>(rows: readonly Row[], property: keyof Row, type: ColumnTyp
 function elementOf(value: unknown, type: ColumnType): string {
   if (value === null) return "NULL";
   if (type === "json") return quoted(JSON.stringify(value));
+  if (value instanceof Date) return elementOf(value.getTime(), type);
   if (typeof value === "number") return String(type === "instant" ? Math.round(value) : value);
   return typeof value === "boolean" ? String(value) : quoted(String(value));
 }

@@ -44,6 +44,36 @@ export function listCheckpoints(session: Session, namespace: string): Promise<Ch
   );
 }
 
+/** Whose checkpoints are meant. */
+export interface CheckpointsOf {
+  readonly namespace: string;
+  /** The name that they have. */
+  readonly checkpoint: string;
+}
+
+/** A projection's checkpoints in all lanes of a namespace. `isLocked`: nobody else moves them until the transaction is over. */
+export function findCheckpointsOf(
+  session: Session,
+  { namespace, checkpoint }: CheckpointsOf,
+  isLocked = false,
+): Promise<Checkpoint[]> {
+  return rowsOf(
+    session,
+    checkpointRow,
+    sql.unsafe`
+      select ${columns} from projection_checkpoints
+      where split_part(lane, ':', 1) = ${namespace} and projection = ${checkpoint}
+      order by lane ${isLocked ? sql.fragment`for update` : sql.fragment``}`,
+  );
+}
+
+/** Has every projector that holds rows of older times in memory find its checkpoint lost, so that it reads them anew. */
+export async function raiseEpochs(session: Session, { namespace, checkpoint }: CheckpointsOf): Promise<void> {
+  await session.query(sql.unsafe`
+    update projection_checkpoints set epoch = epoch + 1
+    where split_part(lane, ':', 1) = ${namespace} and projection = ${checkpoint}`);
+}
+
 /** Makes the checkpoint before the first entry of a lane's first life, and does nothing when there is one. */
 export async function createCheckpoint(
   session: Session,

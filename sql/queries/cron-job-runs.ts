@@ -61,7 +61,8 @@ export type CronJobRun = Readonly<z.infer<typeof cronJobRun>>;
 export const cronJobRunsTable = defineTable<CronJobRun>({
   name: "cron_job_runs",
   key: "id",
-  isKeyPerNamespace: true,
+  scope: "namespace",
+  begun: ["firedAt", "startedAt", "scheduledFor"],
   columns: {
     id: "text",
     queue: "text",

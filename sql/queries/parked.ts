@@ -1,6 +1,6 @@
 import { sql } from "slonik";
 import { z } from "zod";
-import { rowsOf, type Session } from "../statement.ts";
+import { rowsOf, type Session, statement } from "../statement.ts";
 
 const parkedKey = z.object({
   namespace: z.string(),
@@ -39,4 +39,22 @@ export async function insertParked(session: Session, keys: readonly Omit<ParkedK
       values (${namespace}, ${projection}, ${key}, ${lane}, ${position}, ${eventType}, ${errorType}, ${errorMessage}, ${errorStack})
       on conflict do nothing`);
   }
+}
+
+/** Takes the keys of a projection off the list, but for some: a rebuild has taken their events. */
+export async function unpark(
+  session: Session,
+  {
+    namespace,
+    projection,
+    except,
+  }: { readonly namespace: string; readonly projection: string; readonly except: readonly string[] },
+): Promise<void> {
+  await session.query(
+    statement(`delete from projection_parked where namespace = $1 and projection = $2 and key <> all($3::text[])`, [
+      namespace,
+      projection,
+      except,
+    ]),
+  );
 }

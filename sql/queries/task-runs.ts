@@ -69,7 +69,8 @@ export type TaskRun = Readonly<z.infer<typeof taskRun>>;
 export const taskRunsTable = defineTable<TaskRun>({
   name: "task_runs",
   key: "id",
-  isKeyPerNamespace: false,
+  scope: "everywhere",
+  begun: ["enqueuedAt", "startedAt", "endedAt"],
   columns: {
     id: "uuid",
     queue: "text",

@@ -76,7 +76,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: "replay",
-    summary: "Makes spans of what the ledger has, and sends them to a collector.",
+    summary: "Folds a table again from its history, or compares the two; makes spans of history for a collector.",
     load: async () => (await import("./commands/replay.ts")).replay,
   },
   {

@@ -83,7 +83,8 @@ type Wide = {
 const wide = defineTable<Wide>({
   name: "wide",
   key: "id",
-  isKeyPerNamespace: true,
+  scope: "namespace",
+  begun: ["happenedAt"],
   columns: {
     id: "text",
     someText: "text",
@@ -120,7 +121,7 @@ test("a row of every type of column comes back as it was written, and is overwri
   };
   assert.equal(await upsertRows(pool, { table: wide, namespace: "ns" }, [full, nothing]), 2);
   assert.deepEqual(
-    await loadRows(pool, { table: wide, namespace: "ns" }, [full.id, "b", "none"]),
+    await loadRows(pool, { table: wide, namespace: "ns", queue: "default" }, [full.id, "b", "none"]),
     new Map([
       [full.id, full],
       ["b", nothing],
@@ -128,7 +129,13 @@ test("a row of every type of column comes back as it was written, and is overwri
   );
   await upsertRows(pool, { table: wide, namespace: "ns" }, [{ ...nothing, someText: "new" }]);
   await upsertRows(pool, { table: wide, namespace: "other" }, [nothing]);
-  assert.equal((await loadRows(pool, { table: wide, namespace: "ns" }, ["b"])).get("b")?.someText, "new");
-  assert.equal((await loadRows(pool, { table: wide, namespace: "other" }, ["b"])).get("b")?.someText, null);
+  assert.equal(
+    (await loadRows(pool, { table: wide, namespace: "ns", queue: "default" }, ["b"])).get("b")?.someText,
+    "new",
+  );
+  assert.equal(
+    (await loadRows(pool, { table: wide, namespace: "other", queue: "default" }, ["b"])).get("b")?.someText,
+    null,
+  );
   assert.equal(await upsertRows(pool, { table: wide, namespace: "ns" }, []), 0);
 });

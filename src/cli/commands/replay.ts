@@ -1,100 +1,122 @@
 import type { Command } from "commander";
-import type { LedgerSource } from "../../../projections/read-lane.ts";
-import { isKnown, type LedgerEvent } from "../../../streams/events.ts";
-import { listQueues } from "../../../streams/lane.ts";
-import { databaseSource } from "../../config.ts";
+import type { ReplayOptions } from "../../../projections/replay.ts";
 import { type Cli, example } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
 import { CliError } from "../failure.ts";
-import { instantOption, queuesOption } from "../options.ts";
-import { connectRedis } from "../servers.ts";
-import type { Terminal } from "../terminal.ts";
-
-/** Spans in one request to the collector. */
-const BATCH = 500;
+import { instantOption, listOption, queuesOption } from "../options.ts";
+import { outcomeWords, printDifferences } from "../replay/outcome.ts";
+import { tellProgress } from "../replay/progress.ts";
+import { replayProjection } from "../replay/projection.ts";
+import { traces } from "../replay/traces.ts";
 
 interface Options {
-  readonly from: number;
+  readonly verify?: boolean;
+  readonly dryRun?: boolean;
+  readonly from?: number;
   readonly until?: number;
+  readonly into?: string;
+  readonly task?: readonly string[];
   readonly queue?: readonly string[];
   readonly json?: boolean;
 }
 
-/** `tasktrail replay traces`: spans from history, for a collector that was down, or was not there yet. */
-export function replay(command: Command, { terminal }: Cli): void {
-  example(command, "replay traces --from 2h");
-  const traces = command
-    .command("traces")
+/** `tasktrail replay NAME`: a table, folded again from its history; `tasktrail replay traces`: spans from it. */
+export function replay(command: Command, cli: Cli): void {
+  command
+    .enablePositionalOptions() // `replay traces` has a --from of its own
     .description(
-      "Makes spans of the events of a time, from the archive and from Redis, and sends them to OTEL_EXPORTER_OTLP_ENDPOINT.\nThey have the ids they had, or would have had. A store that has them already may show them twice.",
+      `${command.summary()}\nThe history is folded beside the table while that is served and kept up to date; then, in one transaction, the table is made what came of it.\nIt stays the same table: views, grants and foreign keys live on. A replay that was ended is gone on with.`,
     )
-    .requiredOption("--from <time>", "events not before: 2h (ago), or an instant", instantOption)
-    .option("--until <time>", "and not after; default: now", instantOption)
-    .option("--queue <name>", "of these queues alone", queuesOption)
-    .option("--json", "prints the spans, one JSON document a line, and sends nothing")
-    .action((options: Options) => replayTraces(options, terminal));
-  example(traces, "replay traces --from 2h", "replay traces --from 2031-05-04T12:00:00Z --until 2031-05-04T13:00:00Z");
+    .argument("[name]", "the projection: task_runs, cron_job_runs, or one of the application's")
+    .option(
+      "--verify",
+      "changes nothing: says which rows differ, and which event explains each; exit code 1 when some do",
+    )
+    .option("--dry-run", "changes nothing: says how many rows would change")
+    .option("--from <time>", "rows that began at this time or later: 2d (ago), or an instant", instantOption)
+    .option("--until <time>", "the past: as it was at this time, into a table of its own", instantOption)
+    .option("--into <table>", "the name of that table; default: the projection's, with the time")
+    .option("--task <name>", "rows of these tasks alone", listOption)
+    .option("--queue <name>", "rows of these queues alone", queuesOption)
+    .option("--app <path>", "the application, for a projection of its own: path[#export]")
+    .option("--json", "prints what came of it as JSON, each difference on a line of its own")
+    .action(async (name: string | undefined, options: Options & { readonly app?: string }) => {
+      if (name === undefined)
+        throw new CliError(EXIT.usage, "Which projection is to be replayed?", {
+          advice: "Name it: tasktrail replay task_runs",
+        });
+      await run(name, options, cli);
+    });
+  example(
+    command,
+    "replay cron_job_runs --verify",
+    "replay task_runs",
+    "replay task_runs --until 2031-05-04T12:00:00Z",
+    "replay traces --from 2h",
+  );
+  traces(command, cli);
 }
 
-async function replayTraces(options: Options, terminal: Terminal): Promise<void> {
-  const { tracesEndpoint, sendRebuilt } = await import("../../../otel/send-rebuilt.ts");
-  const endpoint = tracesEndpoint(terminal.env);
-  if (endpoint === undefined && options.json !== true) throw noCollector();
-  using server = await connectRedis(terminal.env);
-  await using database = await openDatabase(terminal);
-  const source: LedgerSource = { namespace: server.namespace, redis: server.redis, pool: database?.pool };
-  const queues = options.queue ?? (await listQueues(server.redis, server.namespace));
-  const told = { spans: 0, open: 0 };
-  const send = async (batch: Parameters<typeof sendRebuilt>[0]) => {
-    told.spans += batch.length;
-    if (options.json === true) batch.forEach(terminal.json);
-    else if (endpoint !== undefined) await sendRebuilt(batch, endpoint, terminal.env).catch(refused);
-  };
-  for (const queue of queues) told.open += await replayQueue(source, { ...options, queue }, send);
-  const open = told.open === 0 ? "" : `; ${told.open} attempts had not ended by then, and have none`;
-  terminal.note(`${told.spans} spans ${options.json === true ? "made" : `sent to ${endpoint}`}${open}.`);
-}
-
-type Stretch = Omit<Options, "queue"> & { readonly queue: string };
-type Rebuilt = Parameters<typeof import("../../../otel/send-rebuilt.ts").sendRebuilt>[0];
-
-async function replayQueue(
-  source: LedgerSource,
-  { queue, from, until }: Stretch,
-  send: (batch: Rebuilt) => Promise<void>,
-): Promise<number> {
-  const { createRebuilder } = await import("../../../otel/rebuild.ts");
-  const { readLedger } = await import("../../../projections/read-ledger.ts");
-  const rebuilder = createRebuilder();
-  let batch: Rebuilt[number][] = [];
-  for await (const event of readLedger(source, { queues: [queue], from, until })) {
-    if (!isKnown(event.type)) continue;
-    batch.push(...rebuilder.take(event as LedgerEvent));
-    if (batch.length < BATCH) continue;
-    await send(batch);
-    batch = [];
+async function run(
+  name: string,
+  options: Options & { readonly app?: string },
+  { terminal, outcome }: Cli,
+): Promise<void> {
+  const mode = modeOf(options);
+  const replayed = await replayProjection(
+    name,
+    { terminal, app: options.app },
+    {
+      mode,
+      fromMs: options.from,
+      untilMs: options.until,
+      into: options.into ?? (mode === "keep" ? nameOfPast(name, options.until) : undefined),
+      tasks: options.task,
+      queues: options.queue,
+      onProgress: tellProgress(name, terminal),
+    },
+  );
+  const { differences, ...counts } = replayed;
+  if (options.json === true) {
+    for (const difference of differences) terminal.json(difference);
+    terminal.json({ projection: name, mode, ...counts });
+  } else if (mode === "keep")
+    terminal.line(
+      `${counts.events.toLocaleString("en")} events folded into ${options.into ?? nameOfPast(name, options.until)}.`,
+    );
+  else {
+    printDifferences(differences, terminal);
+    terminal.line(outcomeWords(replayed, mode === "apply"));
   }
-  if (batch.length > 0) await send(batch);
-  return rebuilder.openCount();
+  if (counts.parked > 0)
+    terminal.note(
+      `${counts.parked} keys are still parked: the fold cannot take their events, and their rows stand where they stood.`,
+    );
+  if (mode === "verify" && counts.insert + counts.update + counts.delete > 0) outcome.exitCode = EXIT.failed;
 }
 
-/** Postgres when one is named; without it, what Redis still has. */
-async function openDatabase({ env }: Terminal) {
-  const url = databaseSource({}, env);
-  if (typeof url !== "string") return undefined;
-  const { openPool } = await import("../../../sql/pool.ts");
-  const pool = await openPool(url, { size: 2, applicationName: "tasktrail-cli" });
-  return { pool, [Symbol.asyncDispose]: () => pool.end() };
+function modeOf({ verify, dryRun, until, into, from, task }: Options): ReplayOptions["mode"] {
+  const refuse = (message: string, advice: string) => new CliError(EXIT.usage, message, { advice });
+  if (until === undefined && into !== undefined)
+    throw refuse(
+      "--into is for --until.",
+      "The table of a projection is made by the projector; give --until for one of the past.",
+    );
+  if (until !== undefined && (verify === true || dryRun === true || from !== undefined || task !== undefined))
+    throw refuse(
+      "--until makes a table of its own, and goes with --into and --queue alone.",
+      "Leave --verify, --dry-run, --from and --task away.",
+    );
+  if (verify === true && dryRun === true)
+    throw refuse("--verify and --dry-run are two.", "--verify lists what --dry-run counts.");
+  if (until !== undefined) return "keep";
+  return verify === true ? "verify" : dryRun === true ? "count" : "apply";
 }
 
-function noCollector(): CliError {
-  return new CliError(EXIT.config, "No collector is named.", {
-    advice: "Set OTEL_EXPORTER_OTLP_ENDPOINT, as in OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318, or give --json.",
-  });
-}
-
-function refused(cause: unknown): never {
-  const { message, cause: below } = cause as Error;
-  const why = below instanceof Error ? `${message}: ${below.message || (below as { code?: string }).code}` : message;
-  throw new CliError(EXIT.unavailable, `The spans could not be sent: ${why}.`, { cause });
+function nameOfPast(name: string, until: number | undefined): string {
+  return `${name}_until_${new Date(until ?? 0)
+    .toISOString()
+    .replace(/\.\d+Z$/, "z")
+    .replace(/\W/g, "")
+    .toLowerCase()}`;
 }

@@ -1,0 +1,97 @@
+import { findLives } from "../sql/queries/lives.ts";
+import type { Session } from "../sql/statement.ts";
+import type { LedgerEvent } from "../streams/events.ts";
+import { decodeEntry, isLedgerEvent } from "../streams/ledger.ts";
+import { parseLane } from "./archive.ts";
+import { foldShare, type Refusal, shareOf } from "./batch.ts";
+import { createPendingRows } from "./pending-rows.ts";
+import type { AnyProjection, AnyRow } from "./projection.ts";
+import { endOf, type LanePage, type LanePoint, readArchive } from "./read-lane.ts";
+
+/** A stretch of a lane's archive: after one point, up to and including another. */
+export interface LaneGoal {
+  readonly lane: string;
+  readonly after: LanePoint | undefined;
+  readonly until: LanePoint;
+  /** Bounds by the time of entries, both included. */
+  readonly fromMs?: number | undefined;
+  readonly untilMs?: number | undefined;
+}
+
+/** The archived entries of a stretch, life after life, a page at a time. */
+export async function* readGoal(pool: Session, goal: LaneGoal): AsyncGenerator<LanePage, void> {
+  const { lane, after, until, fromMs, untilMs } = goal;
+  const lives = (await findLives(pool, lane)).map(({ incarnation }) => incarnation);
+  const first = after === undefined ? 0 : lives.indexOf(after.incarnation);
+  for (const incarnation of lives.slice(Math.max(first, 0), lives.indexOf(until.incarnation) + 1)) {
+    const before = incarnation === until.incarnation ? `${until.ms}-${until.seq + 1}` : undefined;
+    yield* readArchive(pool, { lane, incarnation, after, before, fromMs, untilMs });
+  }
+}
+
+/** What a lane is folded with. */
+export interface FoldDeps {
+  readonly pool: Session;
+  readonly namespace: string;
+  readonly projection: AnyProjection;
+  /** False: the table had no rows of the lane when folding began. */
+  readonly hasRows: boolean;
+  /** Events that are left out. */
+  accepts(event: LedgerEvent): boolean;
+  /** Decides about an event that the fold cannot take: true leaves its key out from there on; otherwise throws. */
+  onRefusal(refusal: Refusal): true;
+  /** Writes rows, and notes that the lane is folded up to there. In one transaction. */
+  write(rows: readonly AnyRow[], at: LanePoint, events: number): Promise<void>;
+  onProgress(events: number): void;
+  readonly signal: AbortSignal;
+}
+
+/** Rows that are written at once: so many that most of their runs are over. */
+const PENDING_ROWS = 20_000;
+const CACHED_ROWS = 20_000;
+/** Also when fewer rows have changed: so much may have to be folded again after a crash. */
+const MOST_EVENTS = 200_000;
+
+/** Folds a stretch of a lane into a table: reading, folding and writing at once, in memory that does not grow. Gives how many events that were, and throws what an abort was for. */
+export async function foldLane(deps: FoldDeps, goal: LaneGoal): Promise<number> {
+  const { queue } = parseLane(goal.lane);
+  const rows = createPendingRows({ ...deps, queue, cachedRows: CACHED_ROWS });
+  const left = new Set<string>();
+  let [at, events, flushedAt] = [goal.after, 0, 0];
+  const flush = () =>
+    rows.flush((some) => (at === undefined ? Promise.resolve() : deps.write(some, at, events - flushedAt)));
+  for await (const page of ahead(readGoal(deps.pool, goal))) {
+    deps.signal.throwIfAborted();
+    const decoded = page.entries.flatMap((entry) => decodeEntry(entry, { queue, incarnation: page.incarnation }));
+    const wanted = decoded.filter(isLedgerEvent).filter(deps.accepts);
+    const share = shareOf(deps.projection, wanted, left);
+    const folded = foldShare(share, await rows.take(share));
+    for (const refusal of folded.refusals) if (deps.onRefusal(refusal)) left.add(refusal.key);
+    rows.put(folded);
+    at = endOf(page);
+    events += decoded.length;
+    deps.onProgress(decoded.length);
+    if (rows.count() < PENDING_ROWS && events - flushedAt < MOST_EVENTS) continue;
+    await flush();
+    flushedAt = events;
+  }
+  await flush();
+  await rows.settled();
+  return events;
+}
+
+/** Asks for the next page while the last one is worked on. */
+async function* ahead<T>(pages: AsyncGenerator<T, void>): AsyncGenerator<T, void> {
+  let next = pages.next();
+  try {
+    for (;;) {
+      const { value, done } = await next;
+      if (done === true) return;
+      next = pages.next();
+      next.catch(() => {}); // told when it is asked for
+      yield value;
+    }
+  } finally {
+    await pages.return();
+  }
+}
