@@ -6,7 +6,7 @@ import { wholeMs } from "./scripts.ts";
 
 /** Most records in one call. */
 export const CALL_RECORDS = 500;
-/** Most bytes of input in one call, of which one oversize record alone may be the only exception: arguments into Lua cost about 2 µs a KB, in which Redis serves nobody else. */
+/** Most bytes in one call, of which one oversize record alone may be the only exception: arguments into Lua cost about 2 µs a KB, in which Redis serves nobody else. */
 export const CALL_BYTES = 262_144;
 
 /** One run to be enqueued. */
@@ -38,13 +38,21 @@ export interface Enqueued {
   readonly ledgerId: string;
 }
 
-/** Cuts records into calls of at most 500 records and 256 KiB of input and meta. */
+/** What an event tells besides the input, about, in bytes. */
+const EVENT_BYTES = 140;
+
+/** What a record adds to its call, and to the ledger entry, about, in bytes. */
+export function bytesOf({ body, meta }: { readonly body: string; readonly meta: string }): number {
+  return Buffer.byteLength(body) + Math.max(Buffer.byteLength(meta), EVENT_BYTES);
+}
+
+/** Cuts records into calls of at most 500 records and 256 KiB, so that neither the entries nor the ledger entry are larger. */
 export function cutIntoCalls<T extends { readonly body: string; readonly meta: string }>(records: readonly T[]): T[][] {
   const calls: T[][] = [];
   let current: T[] = [];
   let bytes = 0;
   for (const record of records) {
-    const size = Buffer.byteLength(record.body) + Buffer.byteLength(record.meta);
+    const size = bytesOf(record);
     if (current.length > 0 && (current.length >= CALL_RECORDS || bytes + size > CALL_BYTES)) {
       calls.push(current);
       current = [];

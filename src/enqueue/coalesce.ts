@@ -1,5 +1,6 @@
 import { refusal } from "../../streams/connect.ts";
 import {
+  bytesOf,
   CALL_BYTES,
   CALL_RECORDS,
   type Enqueued,
@@ -121,8 +122,7 @@ function isUntouched(error: unknown): boolean {
 function endOfCall(pending: readonly Waiting[]): number {
   let bytes = 0;
   for (let index = 0; index < pending.length; index += 1) {
-    const { body, meta } = (pending[index] as Waiting).record;
-    bytes += Buffer.byteLength(body) + Buffer.byteLength(meta);
+    bytes += bytesOf((pending[index] as Waiting).record);
     if (index > 0 && (index === CALL_RECORDS || bytes > CALL_BYTES)) return index;
   }
   return pending.length;
