@@ -51,7 +51,7 @@ const getSession = provider({
   deps: { settings: getSettings },
   provide: ({ settings }, use) => use({ said: settings.greeting }),
 });
-const hook: Middleware = { name: "bench", execute: (_execution, next) => next({}) };
+const hook: Middleware = { name: "bench", attempt: () => ({ enter: (begin) => begin(), end() {} }) };
 
 /** A task with what the contender's name says. */
 function open({ redis: url, contender }: Setting): Client {
