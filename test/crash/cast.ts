@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 
 /** What a process of a scenario runs. */
-export type Program = "worker" | "producer" | "projector" | "relay" | "application";
+export type Program = "worker" | "producer" | "projector" | "relay" | "application" | "refused" | "misfits";
 
 /** A process of a scenario. */
 export interface Actor {
@@ -56,7 +56,7 @@ function act(child: ChildProcess, program: Program, deaths: Map<number, number>)
   const lines: string[] = [];
   const errors: string[] = [];
   const waiting = new Set<() => void>();
-  const ended = once(child, "exit").then(([code]) => (code as number | null) ?? -1);
+  const ended = once(child, "close").then(([code]) => (code as number | null) ?? -1);
   const stir = () => {
     for (const look of [...waiting]) look();
   };
@@ -66,7 +66,11 @@ function act(child: ChildProcess, program: Program, deaths: Map<number, number>)
   };
   if (child.stdout !== null) createInterface(child.stdout).on("line", hear);
   if (child.stderr !== null) createInterface(child.stderr).on("line", (line) => void errors.push(line));
-  void ended.then(stir);
+  let isOver = false;
+  void ended.then(() => {
+    isOver = true;
+    stir();
+  });
   const isAlive = () => child.exitCode === null && child.signalCode === null;
   return {
     program,
@@ -79,7 +83,7 @@ function act(child: ChildProcess, program: Program, deaths: Map<number, number>)
       new Promise((resolve, reject) => {
         const look = () => {
           const found = lines.find((line) => line.startsWith(word));
-          if (found === undefined && isAlive()) return;
+          if (found === undefined && !isOver) return;
           waiting.delete(look);
           if (found === undefined)
             reject(new Error(`process ${child.pid} ended before it said "${word}":\n${errors.slice(-20).join("\n")}`));

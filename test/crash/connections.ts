@@ -1,18 +1,16 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "ioredis";
-import type { Cast } from "./cast.ts";
+import type { Cast, Program } from "./cast.ts";
 
 /** How long connections may take to be seen as closed, in ms. */
 const SETTLE_MS = 3_000;
 
 /** What each living process may hold, by the connections' names. */
-const HELD = {
+const HELD: Readonly<Partial<Record<Program, readonly string[]>>> = {
   worker: ["command", "read", "beat"],
   projector: ["project", "follow", "command", "follow"], // it relays, too
   relay: ["command", "follow"],
-  producer: [],
-  application: [],
-} as const;
+};
 
 /** Connections beyond what the living processes need: of a loop that was begun twice, or of a process that is gone. */
 export async function connectionsOver(redis: Redis, cast: Cast): Promise<number> {
@@ -30,7 +28,7 @@ async function countOver(redis: Redis, cast: Cast): Promise<number> {
   for (const [, name = ""] of list.matchAll(/ name=tasktrail-(\S+)/g)) counts.set(name, (counts.get(name) ?? 0) + 1);
   for (const actor of cast.all) {
     if (!actor.isAlive()) continue;
-    for (const name of HELD[actor.program]) counts.set(name, (counts.get(name) ?? 0) - 1);
+    for (const name of HELD[actor.program] ?? []) counts.set(name, (counts.get(name) ?? 0) - 1);
   }
   return [...counts.values()].reduce((sum, count) => sum + Math.max(0, count), 0);
 }

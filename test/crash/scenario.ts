@@ -15,8 +15,8 @@ export interface Scenario {
   readonly sizes: { readonly ladder: number; readonly small: number };
   /** Duplicate starts that the fault explains, at most; the other marks are 0 for every scenario. */
   readonly allowedDuplicates: (size: number) => number;
-  /** Runs that die by design. Default 0. */
-  readonly expectedDead?: (size: number) => number;
+  /** Runs that die by design; undefined: as many as may be. Default 0. */
+  readonly expectedDead?: (size: number) => number | undefined;
   readonly redis?: ServerOptions;
   /** Whether a Postgres is there too. Then the rows are compared with the ledger in the end. */
   readonly hasPostgres?: boolean;

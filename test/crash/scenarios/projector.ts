@@ -48,25 +48,3 @@ export const projectorsAtOnce: Scenario = {
     await stage.endings(stage.size);
   },
 };
-
-/** Postgres is killed with -9 and comes back, again and again. */
-export const postgresDown: Scenario = {
-  name: "postgres-kill",
-  what: "Postgres is killed with -9 and restarted, three times: runs go on meanwhile, and the rows equal the ledger's fold",
-  sizes: { ladder: 5_000, small: 1_000 },
-  allowedDuplicates: () => 0,
-  hasPostgres: true,
-  async play(stage) {
-    await stage.workers(1, { concurrency: CONCURRENCY });
-    await stage.projector();
-    const produced = stage.produce(stage.size, { inFlight: 50, pauseMs: 100, ms: 5 });
-    for (let round = 0; round < 3; round += 1) {
-      await delay(stage.random.between(500, 1_500));
-      await stage.postgres?.kill();
-      await delay(500);
-      await stage.postgres?.restart();
-    }
-    await produced;
-    await stage.endings(stage.size);
-  },
-};

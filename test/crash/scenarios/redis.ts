@@ -1,7 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { LedgerEvent } from "../../../streams/events.ts";
 import { readLedger } from "../oracle.ts";
-import type { FaultyLink } from "../proxy.ts";
 import type { Scenario, Stage } from "../scenario.ts";
 
 const CONCURRENCY = 20;
@@ -21,46 +20,6 @@ export const redisKilled: Scenario = {
     await delay(3_000);
     await stage.server.restart();
     stage.healed();
-    await produced;
-    await stage.endings(stage.size);
-  },
-};
-
-/** Every link is cut again and again. */
-export const linksCut: Scenario = {
-  name: "links-cut",
-  what: "every connection of every process is cut every two seconds: nothing is stranded with a worker that never got it",
-  sizes: { ladder: 5_000, small: 600 },
-  allowedDuplicates: () => 0,
-  play: (stage) => behindProxy(stage, { ms: 20, pauseMs: 40 }, (proxy) => proxy.cut(), 2_000),
-};
-
-/** Answers are lost after the request was carried out. */
-export const repliesLost: Scenario = {
-  name: "replies-lost",
-  what: "answers are lost after their requests were carried out, several times a second: nothing is doubled",
-  sizes: { ladder: 10_000, small: 600 },
-  allowedDuplicates: () => 0,
-  play: (stage) => behindProxy(stage, { ms: 0, inFlight: 20, pauseMs: 20 }, (proxy) => proxy.loseNextReply(), 250),
-};
-
-/** The link goes silent without closing, for longer than a lease. */
-export const silentLink: Scenario = {
-  name: "silent-link",
-  what: "the link goes silent for five seconds without closing, twice: no worker stays dead",
-  sizes: { ladder: 3_000, small: 500 },
-  allowedDuplicates: () => 2 * 2 * CONCURRENCY * 6,
-  async play(stage) {
-    const { proxy, env } = await stage.link();
-    await stage.workers(2, { concurrency: CONCURRENCY }, env);
-    const produced = stage.produce(stage.size, { ms: 20, inFlight: 50, pauseMs: 50 });
-    for (let round = 0; round < 2; round += 1) {
-      await delay(1_000);
-      proxy.silence();
-      await delay(5_000);
-      proxy.heal();
-      stage.healed();
-    }
     await produced;
     await stage.endings(stage.size);
   },
@@ -89,6 +48,8 @@ export const redisStalled: Scenario = {
     const produced = stage.produce(stage.size, { ms: 1_000, inFlight: 40 });
     await delay(1_500);
     await stage.redis.client("PAUSE", 4_000, "ALL");
+    await delay(4_000);
+    stage.healed();
     await produced;
     await stage.endings(stage.size);
   },
@@ -108,6 +69,9 @@ export const memoryFull: Scenario = {
     await redis.config("SET", "maxmemory-policy", "noeviction");
     await redis.config("SET", "maxmemory", "1mb");
     await stage.endings(Math.floor(stage.size / 2));
+    const { refused } = await stage.produce(10, { tries: 1 });
+    if (refused.length !== 10 || refused.some(({ code, isAmbiguous }) => code !== "enqueue_failed" || isAmbiguous))
+      stage.note(`of 10 dispatches into a full memory, there failed as they should: ${JSON.stringify(refused)}`);
     await delay(8_000);
     await stage.endings(stage.size, 30_000); // while memory is still full
     await redis.config("SET", "maxmemory", "0");
@@ -139,18 +103,6 @@ export const sigtermWhileReading: Scenario = {
     await stage.endings(Math.floor(stage.size / rounds) * rounds);
   },
 };
-
-/** Plays with producers and workers behind one proxy, to which something is done at intervals. */
-async function behindProxy(
-  stage: Stage,
-  order: object,
-  harm: (proxy: FaultyLink) => void,
-  everyMs: number,
-): Promise<void> {
-  const { proxy, env } = await stage.link();
-  await stage.workers(2, { concurrency: CONCURRENCY }, env);
-  await whileRunning(stage, order, everyMs, () => harm(proxy), env);
-}
 
 async function whileRunning(
   stage: Stage,

@@ -1,0 +1,79 @@
+import { laneKeys } from "../../../streams/keys.ts";
+import { isLedgerEvent } from "../../../streams/ledger.ts";
+import { foreignEntry } from "../fuzz.ts";
+import { readJournal } from "../journal.ts";
+import { readLedger } from "../oracle.ts";
+import type { Scenario, Stage } from "../scenario.ts";
+
+/** Runs of ours that are to go through among the strangers. */
+const OURS = 200;
+
+/** Others write into the task stream. */
+export const foreignEntries: Scenario = {
+  name: "foreign-entries",
+  what: "entries that nobody of us wrote, and ours with bytes, fields and numbers changed, lie among runs of ours: each ends once, the rows follow, and ours go through",
+  sizes: { ladder: 100_000, small: 3_000 },
+  allowedDuplicates: () => 0,
+  expectedDead: () => undefined, // some are whole by chance
+  hasPostgres: true,
+  hasForeign: true,
+  async play(stage) {
+    await stage.projector();
+    await stage.workers(2, { concurrency: 50, unknownTaskGrace: "1s" });
+    const ours = stage.produce(OURS, { inFlight: 2, pauseMs: 20 });
+    await putAll(stage);
+    await ours;
+    await stage.endings(stage.size + OURS, 240_000);
+  },
+  async check({ redis, namespace, queue, journals }) {
+    const ours = new Set((await Array.fromAsync(readJournal(journals.told))).map(([run]) => run));
+    let gone = 0;
+    for await (const event of readLedger(redis, namespace, queue))
+      if (isLedgerEvent(event) && event.type === "run.succeeded" && ours.has(event.run)) gone += 1;
+    return gone === OURS ? [] : [`${gone} of our ${OURS} runs succeeded`];
+  },
+};
+
+/** Writes the entries, and keys that some of them name. */
+async function putAll({ redis, random, size, namespace, queue }: Stage): Promise<void> {
+  const keys = laneKeys(namespace, queue);
+  for (let from = 0; from < size; from += 500) {
+    const pipeline = redis.pipeline();
+    for (let n = from; n < Math.min(size, from + 500); n += 1) {
+      const entry = foreignEntry(random, keys, n);
+      pipeline.xadd(keys.tasks, "*", ...entry);
+      const at = entry.indexOf("key");
+      const run = entry[entry.indexOf("run") + 1];
+      if (at >= 0 && String(entry[at + 1]).startsWith(keys.key("work", "f:").slice(0, -2)) && run !== undefined)
+        pipeline.set(entry[at + 1] as string, run as string);
+    }
+    await pipeline.exec();
+  }
+}
+
+/** What may be said of an input that cannot travel. */
+const CODES = ["not_json", "too_large", "invalid_input"];
+
+/** Inputs that do not survive the trip. */
+export const misfits: Scenario = {
+  name: "misfits",
+  what: "inputs that JSON, Redis or Postgres cannot carry are refused where they are dispatched, each by a typed error, and nothing of them is written",
+  sizes: { ladder: 100, small: 20 },
+  allowedDuplicates: () => 0,
+  hasPostgres: true,
+  async play(stage) {
+    const { cast, redis, namespace, queue } = stage;
+    const producer = cast.start("misfits", {});
+    const outcomes = JSON.parse((await producer.says("done ")).slice("done ".length)) as Record<string, string>;
+    await producer.ended;
+    const wrong = Object.entries(outcomes).filter(([, code]) => !CODES.includes(code));
+    if (wrong.length > 0) stage.note(`these were not refused as they should be: ${JSON.stringify(wrong)}`);
+    const written = await redis.xlen(laneKeys(namespace, queue).events);
+    if (written > 0) stage.note(`${written} ledger entries were written for inputs that were refused`);
+    stage.remark(`${Object.keys(outcomes).length} kinds of input refused`);
+    await stage.projector();
+    await stage.workers(1);
+    await stage.produce(stage.size);
+    await stage.endings(stage.size);
+  },
+};
