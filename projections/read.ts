@@ -1,5 +1,5 @@
 import type { Checkpoint } from "../sql/queries/checkpoints.ts";
-import { ready } from "../streams/connect.ts";
+import { ready, replaceLink } from "../streams/connect.ts";
 import type { LaneKeys } from "../streams/keys.ts";
 import { type Lane, laneIncarnation } from "../streams/lane.ts";
 import { batchToken, compareIds, type LedgerEntry, readEntries, waitForEntries } from "../streams/ledger.ts";
@@ -102,7 +102,7 @@ export async function answered<T>(redis: Redis, answer: Promise<T>, withinMs = A
   const { promise: failure, reject } = Promise.withResolvers<never>();
   const onClose = () => reject(new Error("Connection is closed"));
   const timer = setTimeout(() => {
-    redis.disconnect(true);
+    replaceLink(redis);
     reject(new Error(`Redis did not answer within ${withinMs} ms`));
   }, withinMs);
   redis.once("close", onClose);

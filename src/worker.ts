@@ -1,4 +1,5 @@
 import type { Redis } from "ioredis";
+import { laneKeys } from "../streams/keys.ts";
 import { createRedisClock, ensureLane, newIncarnation, openLane } from "../streams/lane.ts";
 import { type WorkerSettings, workerSettings } from "./config.ts";
 import type { Broker } from "./define/broker.ts";
@@ -8,6 +9,7 @@ import { openConnections } from "./deliver/connections.ts";
 import { drain } from "./deliver/drain.ts";
 import { runLoops } from "./deliver/loops.ts";
 import { checkEviction, connected, persist } from "./deliver/preflight.ts";
+import { checkRights } from "./deliver/rights.ts";
 import { createShift } from "./deliver/shift.ts";
 import { openWorkLane, type WorkLane } from "./deliver/work-lane.ts";
 import { BROKER_LEAF } from "./di/leaves.ts";
@@ -125,7 +127,10 @@ async function openLanes({ engine, queues, consumer, state }: WorkParts, redis: 
   await checkEviction(redis);
   const { namespace } = engine;
   const clock = createRedisClock();
-  for (const queue of queues) await ensureLane(redis, namespace, queue);
+  for (const queue of queues) {
+    await checkRights(redis, laneKeys(namespace, queue));
+    await ensureLane(redis, namespace, queue);
+  }
   const open = (queue: string) => openLane({ redis, namespace, queue, incarnation: consumer, clock });
   state.workLanes = queues.map((queue) => openWorkLane(open(queue), consumer));
   return state.workLanes;

@@ -70,7 +70,7 @@ function watchHandshake(client: Redis): void {
   let timer: NodeJS.Timeout | undefined;
   client.on("connect", () => {
     clearTimeout(timer);
-    timer = setTimeout(() => client.disconnect(true), HANDSHAKE_MS).unref();
+    timer = setTimeout(() => replaceLink(client), HANDSHAKE_MS).unref();
   });
   for (const over of ["ready", "close", "end"]) client.on(over, () => clearTimeout(timer));
 }
@@ -141,6 +141,15 @@ export function refusal(error: unknown): Refusal {
   if (DENIED.test(text)) return "denied";
   if (text.includes("WRONGTYPE")) return "wrong_type";
   return AWAY.test(text) ? "away" : "other";
+}
+
+/**
+ * Closes a link that has fallen silent, at once and however often it is asked to: who does not answer would not say goodbye either,
+ * and the driver waits two seconds for that. It makes a new one.
+ */
+export function replaceLink(client: Redis): void {
+  if (client.stream === undefined) client.disconnect(true);
+  else client.stream.destroy();
 }
 
 /** Ends a connection without waiting for what is in flight. */

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import type { Redis } from "ioredis";
-import { ready, reconnectDelayMs, refusal } from "./connect.ts";
+import { ready, reconnectDelayMs, refusal, replaceLink } from "./connect.ts";
 import { type LaneKeys, laneKeys, queuesKey } from "./keys.ts";
 import { encodeHeader } from "./ledger.ts";
 import { runScript, type ScriptName } from "./scripts.ts";
@@ -194,7 +194,7 @@ function answerWithin<T>(
   return new Promise((resolve, reject) => {
     const giveUp = () => reject(new Error("Command timed out"));
     const silent = setTimeout(() => {
-      redis.disconnect(true);
+      replaceLink(redis);
       giveUp();
     }, silence);
     const late = left < silence ? setTimeout(giveUp, left) : undefined;

@@ -8,6 +8,7 @@ import { test } from "node:test";
 import { Redis } from "ioredis";
 import { createBroker } from "../src/broker.ts";
 import { cron } from "../src/define/cron.ts";
+import { WORKER_COMMANDS } from "../src/deliver/rights.ts";
 import { freePort } from "../src/dev/ports.ts";
 import { startRedis } from "../src/dev/start-redis.ts";
 import { createProjector } from "../src/projector.ts";
@@ -26,22 +27,15 @@ const RULES = new Map(
   [...document.matchAll(/^ACL SETUSER tasktrail-(\w+) (.*)$/gm)].map(([, role, rules]) => [role, rules as string]),
 );
 
+/** The scripts that a worker runs; its handlers may dispatch and cancel, too. */
+const WORKER_SCRIPTS: readonly ScriptName[] = [
+  ...(["open", "beat", "promote", "receive", "reclaim", "recover", "release", "settle", "leave"] as const),
+];
+
 /** The scripts that a role may come to run. */
 const SCRIPTS_OF: Readonly<Record<string, readonly ScriptName[]>> = {
   producer: ["enqueue", "cancel"],
-  worker: [
-    "open",
-    "beat",
-    "promote",
-    "receive",
-    "reclaim",
-    "recover",
-    "release",
-    "settle",
-    "leave",
-    "enqueue",
-    "cancel",
-  ],
+  worker: [...WORKER_SCRIPTS, "enqueue", "cancel"],
   scheduler: ["open", "declare", "schedules", "fire"],
   projector: ["relay", "publish"],
   tools: ["enqueue", "cancel", "declare", "schedules", "settle"],
@@ -95,6 +89,32 @@ test("the documented rights hold every command of the scripts that a role runs",
         assert.ok(granted.has(`+${command?.toLowerCase()}`), `${role} needs ${command} for ${name}`);
     }
   }
+});
+
+test("a worker asks for the right to every command of its scripts, and for none that the documented rights leave out", () => {
+  const asked = new Set(WORKER_COMMANDS.map((text) => text.split(" ")[0]));
+  const granted = new Set(RULES.get("worker")?.match(/\+(\w+)/g));
+  for (const name of WORKER_SCRIPTS)
+    for (const [, command] of scriptText(name).source.matchAll(/redis\.p?call\('(\w+)'/g))
+      assert.ok(asked.has(command), `a worker sends ${command} in ${name}`);
+  for (const command of asked) assert.ok(granted.has(`+${command?.toLowerCase()}`), `a worker asks for ${command}`);
+});
+
+test("a worker that lacks a right says which, whatever it is", async () => {
+  await using guarded = await openGuarded();
+  const { broker } = application(guarded.as("worker"), "postgres://nobody@127.0.0.1:1/none");
+  await using _broker = broker;
+  const start = () => createWorker(broker).run(AbortSignal.timeout(10_000));
+  await guarded.redis.call("ACL", "SETUSER", "tasktrail-worker", "-xclaim", "-zmscore");
+  await assert.rejects(start(), {
+    code: "invalid_option",
+    message: /may not send XCLAIM, ZMSCORE: grant \+xclaim \+zmscore$/,
+  });
+  await guarded.redis.call("ACL", "SETUSER", "tasktrail-worker", "+xclaim", "+zmscore", "resetkeys", "~other:*");
+  await assert.rejects(start(), {
+    code: "invalid_option",
+    message: /may not use keys that begin with \{tasktrail:default\}/,
+  });
 });
 
 test("each role works under its documented rights, and Redis refuses none of its commands", {

@@ -1,4 +1,5 @@
 import type { Redis } from "ioredis";
+import { replaceLink } from "../../streams/connect.ts";
 
 /** How long an answer that is late may still be on its way through this process' own event loop, in ms. */
 const OWN_DELAY_MS = 250;
@@ -12,7 +13,7 @@ export async function answerOf<T>(redis: Redis, answer: Promise<T>, withinMs: nu
   const silence = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
       timer = setTimeout(() => {
-        redis.disconnect(true);
+        replaceLink(redis);
         reject(new Error("Command timed out"));
       }, OWN_DELAY_MS);
     }, withinMs);

@@ -1,5 +1,5 @@
 import type { Redis } from "ioredis";
-import { ready, refusal } from "../../streams/connect.ts";
+import { ready, refusal, replaceLink } from "../../streams/connect.ts";
 import { isEnding, type LedgerEvent } from "../../streams/events.ts";
 import type { LaneKeys } from "../../streams/keys.ts";
 import { pause } from "../../streams/lane.ts";
@@ -169,7 +169,7 @@ async function answered<T>(redis: Redis, reply: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const silence = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      redis.disconnect(true);
+      replaceLink(redis);
       reject(new Error("Command timed out"));
     }, BLOCK_MS + SILENCE_MS);
     timer.unref();

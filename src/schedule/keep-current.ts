@@ -1,5 +1,5 @@
 import type { Redis } from "ioredis";
-import { reconnectDelayMs } from "../../streams/connect.ts";
+import { reconnectDelayMs, replaceLink } from "../../streams/connect.ts";
 import { pause } from "../../streams/lane.ts";
 import type { Bell } from "../bell.ts";
 import type { Clock } from "../clock.ts";
@@ -42,7 +42,7 @@ export function createCurrent({ clock, redis, refresh, failed, bell }: CurrentDe
   let apartThen = apart();
   const refreshInTime = async () => {
     const before = apart();
-    const timer = setTimeout(() => redis.disconnect(true), SILENCE_MS);
+    const timer = setTimeout(() => replaceLink(redis), SILENCE_MS);
     try {
       await refresh();
     } finally {

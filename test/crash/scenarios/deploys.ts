@@ -64,7 +64,7 @@ export const unknownTask: Scenario = {
 const CASES = [
   { name: "evicting", says: /evicts keys.*maxmemory-policy allkeys-lru/ },
   { name: "wrong password", says: /refuses the login.*check user and password/ },
-  { name: "too few rights", says: /not do all that a worker does.*xreadgroup/i },
+  { name: "too few rights", says: /not do all that a worker does.*XREADGROUP: grant \+xreadgroup/ },
 ] as const;
 
 /** A worker does not start where it could not keep its promise, and says why. */
