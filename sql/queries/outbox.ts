@@ -143,7 +143,7 @@ export async function raiseLastBatch(session: Session, { lane, lastBatch }: Held
 /** Sets a row aside, with the reason. */
 export async function parkItem(session: Session, id: string, error: string): Promise<void> {
   await session.query(sql.unsafe`
-    update tasktrail_outbox set parked_at = now(), error = ${error} where id = ${id}::bigint`);
+    update tasktrail_outbox set parked_at = now(), error = ${error}, batch = null where id = ${id}::bigint`);
 }
 
 /** Deletes the rows of batches up to one. Those that are parked stay. */

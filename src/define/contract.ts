@@ -40,6 +40,7 @@ const notes: Notes = {
   retry: workersPart,
   timeout: workersPart,
   resultTtl: workersPart,
+  inbox: workersPart,
 };
 
 /** Declares a task without its handler: `broker.bind` dispatches it, `implement` gives it one. Throws InvalidOption. */

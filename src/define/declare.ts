@@ -65,10 +65,10 @@ export function declareContract(name: string, contract: unknown): TaskRecord {
 }
 
 function toRecord(owner: string, given: Definition, isCron: boolean): TaskRecord {
-  const { name, queue, version, input, output, deps = {}, retry, timeout, resultTtl, run } = given;
+  const { name, queue, version, input, output, deps = {}, retry, timeout, resultTtl, inbox, run } = given;
   checkNamed(given);
   checkDeps(owner, deps);
-  const policies: Policies = { retry, timeout, resultTtl };
+  const policies: Policies = { retry, timeout, resultTtl, inbox };
   checkPolicies(policies);
   return Object.freeze({
     name,

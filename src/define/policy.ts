@@ -1,4 +1,6 @@
+import type { Provider } from "../di/provider.ts";
 import type { Duration } from "./duration.ts";
+import type { SqlSession } from "./session.ts";
 
 /** What happens after a failed attempt. */
 export interface RetryPolicy {
@@ -23,6 +25,11 @@ export interface Policies {
   readonly timeout?: Duration | undefined;
   /** How long `result()` can be asked for after the end. Default "24h". */
   readonly resultTtl?: Duration | undefined;
+  /**
+   * Notes in this session, beside what the handler writes there, that the run is done: one that had committed and is delivered again is
+   * settled with its result, and its handler is not run again. Default: off.
+   */
+  readonly inbox?: Provider<SqlSession, "run"> | undefined;
 }
 
 /** A retry policy with nothing left open. */
@@ -40,4 +47,5 @@ export interface ResolvedPolicies {
   readonly retry: ResolvedRetry;
   readonly timeoutMs: number;
   readonly resultTtlMs: number;
+  readonly inbox?: Provider<SqlSession, "run"> | undefined;
 }

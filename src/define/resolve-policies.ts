@@ -6,7 +6,7 @@ import { checkKeys, checkObject, oneOf, shown, wholeNumber } from "./options.ts"
 import type { Policies, ResolvedPolicies, ResolvedRetry, RetryPolicy } from "./policy.ts";
 
 /** The names of the policies, which tasks, crons, contracts' handlers and a broker's defaults have in common. */
-export const POLICY_KEYS = ["retry", "timeout", "resultTtl"] as const;
+export const POLICY_KEYS = ["retry", "timeout", "resultTtl", "inbox"] as const;
 const retryKeys = ["attempts", "backoff", "delay", "maxDelay", "jitter", "when"];
 
 /** Throws InvalidOption for policies that cannot be. To be called where they are declared. */
@@ -26,7 +26,14 @@ export function resolvePolicies(
     retry: resolveRetry(policies.retry ?? {}, defaults.retry ?? {}, record.cron !== undefined),
     timeoutMs: timeout === undefined ? DEFAULTS.timeoutMs : positive("timeout", timeout),
     resultTtlMs: resultTtl === undefined ? DEFAULTS.resultTtlMs : durationMs(resultTtl, "resultTtl"),
+    ...inboxOf(policies.inbox ?? defaults.inbox),
   };
+}
+
+function inboxOf(inbox: Policies["inbox"]): Pick<ResolvedPolicies, "inbox"> {
+  if (inbox === undefined) return {};
+  if (inbox.kind === "tasktrail.provider" && inbox.scope === "run") return { inbox };
+  throw invalidOption("inbox", "takes a provider of the run's session, such as getDbSession");
 }
 
 function resolveRetry(own: RetryPolicy, defaults: RetryPolicy, isCron: boolean): ResolvedRetry {
@@ -83,6 +90,7 @@ export function policiesOfRun(
   const { timeoutMs, retry, resultTtlMs } = given;
   if (timeoutMs === undefined && retry === undefined && resultTtlMs === undefined) return policies;
   return {
+    ...policies,
     timeoutMs: timeoutMs ?? policies.timeoutMs,
     resultTtlMs: resultTtlMs ?? policies.resultTtlMs,
     retry: {

@@ -10,6 +10,7 @@ import type { Attempt } from "./attempt.ts";
 import { conclude } from "./conclude.ts";
 import { type ContextParts, makeRunContext } from "./context.ts";
 import { createDeadlines } from "./deadline.ts";
+import { createInboxDeps } from "./inbox.ts";
 import type { Outcome } from "./outcome.ts";
 import { watchLock } from "./overlap.ts";
 import { runHandler } from "./run-handler.ts";
@@ -56,6 +57,7 @@ export function createLauncher(parts: LauncherParts): Launcher {
     attempt.told?.abort(timedOut(record.name, policies.timeoutMs));
   });
 
+  const inboxDeps = createInboxDeps();
   const contextParts: ContextParts = {
     clock,
     note: ({ hold }, event) => settlerOf(hold.workLane).note(event, hold),
@@ -102,7 +104,7 @@ export function createLauncher(parts: LauncherParts): Launcher {
     const { scope, maxPayloadBytes } = parts;
     let result: unknown;
     try {
-      result = runHandler(attempt, { scope, context: told.context, maxPayloadBytes });
+      result = runHandler(attempt, { scope, context: told.context, maxPayloadBytes, inboxDeps });
     } catch (error) {
       return finish(attempt, failure(attempt, error));
     }

@@ -1,4 +1,5 @@
 import type { DatabasePool } from "slonik";
+import { deleteOldDone } from "../../sql/queries/inbox.ts";
 import { findFreeLanes, findWaitingLanes, keepLanes, leaveLane, takeLane } from "../../sql/queries/outbox.ts";
 import { type Bell, createBell } from "../bell.ts";
 import type { Notice } from "../middleware.ts";
@@ -28,6 +29,10 @@ interface Relaying {
   readonly done: Promise<void>;
 }
 
+/** How often the inbox is swept, in ms, and how many of its rows go at once. */
+const SWEEP_EVERY_MS = 60_000;
+const SWEPT_AT_ONCE = 20_000;
+
 /**
  * Relays all lanes of a namespace until aborted, side by side. A lane is written by the relay that has its lease; every lane that ever had
  * rows is somebody's, so that a Redis which has lost its tail is noticed also where nothing is dispatched any more.
@@ -37,6 +42,7 @@ export async function relayLanes(deps: OutboxRelay, signal: AbortSignal): Promis
   const relaying = new Map<string, Relaying>();
   const refusedUntil = new Map<string, number>();
   let nextRound = 0;
+  let nextSweep = 0;
   let failures = 0;
 
   const take = async (lane: string) => {
@@ -54,6 +60,9 @@ export async function relayLanes(deps: OutboxRelay, signal: AbortSignal): Promis
     const kept = new Set(await keepLanes(pool, owner, settings.leaseMs));
     for (const [lane, { stop }] of relaying) if (!kept.has(lane)) stop.abort();
     for (const lane of await findFreeLanes(pool, namespace)) await take(lane);
+    if (performance.now() < nextSweep) return;
+    nextSweep = performance.now() + SWEEP_EVERY_MS;
+    await deleteOldDone(pool, { keepMs: settings.keepDoneMs, limit: SWEPT_AT_ONCE });
   };
 
   while (!signal.aborted) {

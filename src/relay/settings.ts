@@ -12,6 +12,8 @@ export interface RelaySettings {
   readonly keepEventsMs: number;
   /** How long events stay in their topic, whoever has read them; those that a subscription has yet to read stay longer. */
   readonly keepTopicsMs: number;
+  /** How long it is remembered that a run is done, for tasks with an inbox. */
+  readonly keepDoneMs: number;
   /** How often topics are trimmed. */
   readonly trimEveryMs: number;
   /** First and longest wait after a failure. */
@@ -29,6 +31,7 @@ export const RELAY_DEFAULTS: RelaySettings = {
   standbyMs: 1_000,
   keepEventsMs: 600_000,
   keepTopicsMs: 86_400_000,
+  keepDoneMs: 604_800_000,
   trimEveryMs: 10_000,
   backoffMs: 100,
   mostBackoffMs: 5_000,

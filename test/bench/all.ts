@@ -4,6 +4,7 @@ import { enqueueBenches } from "./benches/enqueue.ts";
 import { features } from "./benches/features.ts";
 import { latency } from "./benches/latency.ts";
 import { memoryBenches } from "./benches/memory.ts";
+import { outboxBenches } from "./benches/outbox.ts";
 import { processes } from "./benches/processes.ts";
 import { passed, sustained } from "./benches/projected.ts";
 import { workBenches } from "./benches/work.ts";
@@ -17,6 +18,7 @@ export const benches: readonly Bench[] = [
   ...memoryBenches,
   sustained,
   features,
+  ...outboxBenches,
   coldStart,
   passed,
 ];

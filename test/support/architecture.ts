@@ -20,8 +20,8 @@ const MAY_IMPORT: Readonly<Record<string, (target: string, from: string) => bool
   src: (target, from) =>
     ["src", "streams"].includes(partOf(target)) ||
     (/^src\/(projector|read-events)\.ts$/.test(from) && partOf(target) === "projections") ||
-    // The statement that any driver can run: it loads no slonik.
-    target === "sql/outbox-insert.ts" ||
+    // Statements that any driver can run: they load no slonik.
+    ["sql/outbox-insert.ts", "sql/inbox-statements.ts"].includes(target) ||
     ((from === "src/deps.ts" || from.startsWith("src/relay/")) && partOf(target) === "sql"),
   otel: (target) => partOf(target) === "otel" || ["src/middleware.ts", "streams/events.ts"].includes(target),
   edge: () => true,

@@ -1,0 +1,16 @@
+import { sql } from "slonik";
+import { changed, type Session } from "../statement.ts";
+
+/** Deletes what was done before so long ago, at most so much at a time. Gives how much that was. */
+export function deleteOldDone(
+  session: Session,
+  { keepMs, limit }: { readonly keepMs: number; readonly limit: number },
+): Promise<number> {
+  return changed(
+    session,
+    sql.unsafe`
+      delete from tasktrail_inbox where run in (
+        select run from tasktrail_inbox where done_at < now() - ${keepMs} * interval '1 ms' limit ${limit}
+      )`,
+  );
+}
