@@ -129,6 +129,8 @@ function advance(row: CronJobRun, event: LedgerEvent): CronJobRun {
     case "run.redelivered":
     case "run.recovered":
       return { ...row, redeliveries: row.redeliveries + 1 };
+    case "run.restored":
+      return { ...row, status: "waiting", reason: event.reason ?? null };
     case "run.deferred":
       return { ...row, reason: event.reason };
     default:

@@ -1,46 +1,65 @@
-import {
-  type Checkpoint,
-  createCheckpoint,
-  findCheckpoint,
-  type NewLife,
-  restartCheckpoint,
-} from "../sql/queries/checkpoints.ts";
+import { type Checkpoint, createCheckpoint, findCheckpoint } from "../sql/queries/checkpoints.ts";
+import { findLives } from "../sql/queries/lives.ts";
 import { type LaneKeys, laneKeys } from "../streams/keys.ts";
-import { pause } from "../streams/lane.ts";
+import { type Lane, newIncarnation, openLane, pause } from "../streams/lane.ts";
 import { laneName } from "./archive.ts";
 import { type Commit, commitBatch } from "./commit.ts";
+import { beginNewLife } from "./diverge.ts";
 import { type LaneDeps, LEDGER } from "./lane-deps.ts";
 import { createPreparer, type Prepared } from "./prepare.ts";
 import { HistoryViolation } from "./projection.ts";
 import { answered, connected, HistoryDiverged, idOf, incarnationOf, waitAfter } from "./read.ts";
+import { repairLane } from "./repair.ts";
 import { trimTail } from "./trim.ts";
 
+/** Why a lane is no longer followed: another projector turned out to own it, it begins anew, or it was aborted. */
+export type Left = "lost" | "anew" | "aborted";
+
 /**
- * Batch after batch, as the lane's owner. Returns when another projector turns out to own it, or when aborted. Throws HistoryDiverged,
- * HistoryViolation, and whatever Redis and Postgres say.
+ * Batch after batch, as the lane's owner. A ledger that has diverged gets a new life, in which what Redis had lost is brought back before anything
+ * of it is projected. Throws HistoryDiverged when that is not wanted, HistoryViolation, and whatever Redis and Postgres say.
  */
-export async function followLane(deps: LaneDeps, signal: AbortSignal, onProgress: () => void): Promise<void> {
+export async function followLane(deps: LaneDeps, signal: AbortSignal, onProgress: () => void): Promise<Left> {
   const keys = laneKeys(deps.namespace, deps.queue);
   await connected(deps.redis, signal);
-  if (signal.aborted) return;
+  if (signal.aborted) return "aborted";
   let checkpoint = await openCheckpoint(deps, keys);
   try {
+    if (!(await isWhole(deps, checkpoint, signal))) return "lost";
     for await (const reached of batches(deps, keys, { checkpoint, signal })) {
       checkpoint = reached;
       onProgress();
     }
+    return signal.aborted ? "aborted" : "lost";
   } catch (error) {
     // What looks like a broken history is none when another projector has been at work since our checkpoint was read.
     const isGrave = error instanceof HistoryViolation || error instanceof HistoryDiverged;
-    if (isGrave && (await hasMoved(deps, checkpoint))) return;
-    if (!(error instanceof HistoryDiverged && error.isEmptied)) throw error;
-    await restartCheckpoint(deps.pool, checkpoint, anew(error.incarnation));
+    if (isGrave && (await hasMoved(deps, checkpoint))) return "lost";
+    if (!(error instanceof HistoryDiverged) || deps.settings.onRegression === "pause") throw error;
     deps.announce({
       kind: "problem",
-      what: `the Redis of queue "${deps.queue}" was emptied: its ledger begins anew, and runs that had not ended will not go on`,
-      facts: { queue: deps.queue, before: checkpoint.incarnation, now: error.incarnation },
+      what: `the ledger of queue "${deps.queue}" is not the one that is archived: it goes on in a new life, and what was lost is brought back`,
+      error,
+      facts: { queue: deps.queue, expected: error.expected, found: error.found },
     });
+    await beginNewLife({ pool: deps.pool, lane: writingLane(deps), signal }, checkpoint, error);
+    return "anew";
   }
+}
+
+/** Whether nothing is left to be brought back in the checkpoint's life: does it, unless another projector is at it. */
+async function isWhole(deps: LaneDeps, checkpoint: Checkpoint, signal: AbortSignal): Promise<boolean> {
+  const lives = await findLives(deps.pool, checkpoint.lane);
+  const life = lives.find(({ incarnation }) => incarnation === checkpoint.incarnation);
+  if (life === undefined || life.isRepaired) return true;
+  const repaired = await repairLane({ pool: deps.pool, lane: writingLane(deps), life, signal });
+  if (repaired === undefined) return false;
+  deps.announce({ kind: "lane.repaired", queue: deps.queue, ...repaired });
+  return true;
+}
+
+function writingLane({ redis, namespace, queue }: LaneDeps): Lane {
+  return openLane({ redis, namespace, queue, incarnation: newIncarnation() });
 }
 
 type From = { checkpoint: Checkpoint; readonly signal: AbortSignal };
@@ -48,7 +67,7 @@ type From = { checkpoint: Checkpoint; readonly signal: AbortSignal };
 /** The checkpoint after each batch, and after each wait for one. Ends when the lane is lost. */
 async function* batches(deps: LaneDeps, keys: LaneKeys, { checkpoint, signal }: From): AsyncGenerator<Checkpoint> {
   let preparer = await createPreparer(deps, keys);
-  const trim = createTrimmer(deps, keys);
+  const trim = createTrimmer(deps, signal);
   let ahead: Promise<Prepared | undefined> | undefined;
   while (!signal.aborted) {
     const prepared = await (ahead ?? preparer.prepare(checkpoint));
@@ -86,20 +105,13 @@ async function* batches(deps: LaneDeps, keys: LaneKeys, { checkpoint, signal }: 
 
 async function openCheckpoint(deps: LaneDeps, keys: LaneKeys): Promise<Checkpoint> {
   const lane = laneName(deps.namespace, deps.queue);
+  const known = await findCheckpoint(deps.pool, lane, LEDGER);
+  if (known !== undefined) return known;
   const incarnation = await answered(deps.redis, incarnationOf({ redis: deps.redis, keys }));
-  let found = await findCheckpoint(deps.pool, lane, LEDGER);
-  if (found === undefined) await createCheckpoint(deps.pool, { lane, projection: LEDGER, incarnation });
-  else if (found.ms === 0 && found.incarnation !== incarnation)
-    await restartCheckpoint(deps.pool, found, anew(incarnation));
-  else return found;
-  found = await findCheckpoint(deps.pool, lane, LEDGER);
+  await createCheckpoint(deps.pool, { lane, projection: LEDGER, incarnation });
+  const found = await findCheckpoint(deps.pool, lane, LEDGER);
   if (found === undefined) throw new Error(`the checkpoint of ${lane} was deleted while it was being made`);
   return found;
-}
-
-/** A life that shares nothing with those before. */
-function anew(incarnation: string): NewLife {
-  return { incarnation, ms: 0, seq: 0, token: "", isRepaired: true };
 }
 
 /** Whether somebody else has moved the checkpoint. Rows and checkpoint change together, so a checkpoint that stands proves the rows that were read before. */
@@ -130,11 +142,13 @@ function tellOf(deps: LaneDeps, { prepared: { batch }, commit, tookMs }: Outcome
   });
 }
 
-function createTrimmer(deps: LaneDeps, keys: LaneKeys) {
-  let nextAt = performance.now() + deps.settings.trimEveryMs * Math.random();
+function createTrimmer(deps: LaneDeps, signal: AbortSignal) {
+  const { trimEveryMs, keepMs, keepBytes } = deps.settings;
+  const lane = writingLane(deps);
+  let nextAt = performance.now(); // at once, so that the lane knows that there is an archive
   return async (checkpoint: Checkpoint) => {
-    if (performance.now() < nextAt || checkpoint.ms === 0) return;
-    nextAt = performance.now() + deps.settings.trimEveryMs;
-    await trimTail({ redis: deps.redis, keys }, checkpoint, deps.settings.keepMs);
+    if (performance.now() < nextAt) return;
+    nextAt = performance.now() + trimEveryMs * (0.75 + Math.random() / 2);
+    await trimTail(lane, checkpoint, { keepMs, keepBytes, signal });
   };
 }

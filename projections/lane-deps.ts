@@ -17,6 +17,13 @@ export type ProjectorNotice =
       readonly lagMs: number;
     }
   | {
+      readonly kind: "lane.repaired";
+      readonly queue: string;
+      readonly restoredCount: number;
+      readonly withdrawnCount: number;
+      readonly lostCount: number;
+    }
+  | {
       readonly kind: "problem";
       readonly what: string;
       readonly error?: unknown;

@@ -17,10 +17,10 @@ export async function projectLane(deps: LaneDeps, signal: AbortSignal): Promise<
   try {
     for (let failures = 0; !signal.aborted; ) {
       try {
-        await followLane(deps, signal, () => {
+        const left = await followLane(deps, signal, () => {
           failures = 0;
         });
-        if (!signal.aborted) await standBy(deps, signal);
+        if (left === "lost") await standBy(deps, signal);
       } catch (error) {
         if (signal.aborted) return;
         if (error instanceof HistoryViolation || error instanceof HistoryDiverged) throw error;

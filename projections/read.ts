@@ -2,7 +2,7 @@ import type { Checkpoint } from "../sql/queries/checkpoints.ts";
 import { ready, replaceLink } from "../streams/connect.ts";
 import type { LaneKeys } from "../streams/keys.ts";
 import { type Lane, laneIncarnation } from "../streams/lane.ts";
-import { batchToken, compareIds, type LedgerEntry, readEntries, waitForEntries } from "../streams/ledger.ts";
+import { batchToken, type LedgerEntry, readEntries, waitForEntries } from "../streams/ledger.ts";
 
 /** A Redis connection. */
 export type Redis = Lane["redis"];
@@ -19,26 +19,18 @@ export class HistoryDiverged extends Error {
   readonly lane: string;
   readonly expected: string;
   readonly found: string | undefined;
-  /** The life of the lane that Redis has now. */
-  readonly incarnation: string;
-  /** True when nothing of the history that we know is left, and all there is began after it. */
-  readonly isEmptied: boolean;
-  constructor(checkpoint: Checkpoint, { found, incarnation, isEmptied }: Divergence) {
+  constructor(checkpoint: Checkpoint, found: string | undefined) {
     const expected = describe(checkpoint.incarnation, idOf(checkpoint), checkpoint.token);
     super(
       `The ledger of ${checkpoint.lane} has diverged: the archive ends with ${expected}, and Redis has ${found ?? "nothing"} there. ` +
-        "Redis lost its tail, was emptied, or came back from a backup. Nothing of this lane is projected or trimmed until that is settled; what is archived is safe.",
+        "Redis lost its tail, was emptied, or came back from a backup. What is archived is safe.",
     );
     this.name = "HistoryDiverged";
     this.lane = checkpoint.lane;
     this.expected = expected;
     this.found = found;
-    this.incarnation = incarnation;
-    this.isEmptied = isEmptied;
   }
 }
-
-type Divergence = Pick<HistoryDiverged, "found" | "incarnation" | "isEmptied">;
 
 /** The id of the entry that a checkpoint stands at. */
 export function idOf({ ms, seq }: Pick<Checkpoint, "ms" | "seq">): string {
@@ -68,9 +60,7 @@ export async function readAfter(
     incarnation !== checkpoint.incarnation ||
     (!isFirst && (own?.id !== idOf(checkpoint) || ownToken !== checkpoint.token))
   ) {
-    const isEmptied = incarnation !== checkpoint.incarnation && (await isAllNewer({ redis, keys }, checkpoint));
-    const found = own && describe(incarnation, own.id, ownToken ?? "");
-    throw new HistoryDiverged(checkpoint, { found, incarnation, isEmptied });
+    throw new HistoryDiverged(checkpoint, own && describe(incarnation, own.id, ownToken ?? ""));
   }
   return isFirst ? entries : entries.slice(1);
 }
@@ -80,11 +70,6 @@ export async function incarnationOf({ redis, keys }: LaneReader): Promise<string
   const incarnation = await laneIncarnation(redis, keys);
   if (incarnation === "") throw new Error("the lane was emptied while it was looked at");
   return incarnation;
-}
-
-async function isAllNewer({ redis, keys }: LaneReader, checkpoint: Checkpoint): Promise<boolean> {
-  const [oldest] = await answered(redis, readEntries(redis, keys, { from: "-", count: 1 }));
-  return oldest === undefined || compareIds(oldest.id, idOf(checkpoint)) > 0;
 }
 
 /** Waits until there is something after an entry, at most `blockMs`; at once when there is. On a connection of its own. */

@@ -6,8 +6,12 @@ export interface ProjectorSettings {
   readonly batchBytes: number;
   /** Rows kept in memory per table and lane: those of runs in flight need not be read again for each event. */
   readonly cachedRows: number;
+  /** What to do when a lane's ledger is not the one that is archived: "continue" repairs it, "pause" stops the lane until somebody looks. */
+  readonly onRegression: "continue" | "pause";
   /** How long archived entries stay in Redis. */
   readonly keepMs: number;
+  /** How many bytes of archived entries stay in a lane's tail, about; 0: any. */
+  readonly keepBytes: number;
   /** How often a lane's tail is trimmed. */
   readonly trimEveryMs: number;
   /** How long one blocking read waits. */
@@ -31,7 +35,9 @@ export const PROJECTOR_DEFAULTS: ProjectorSettings = {
   batchEntries: 1_000,
   batchBytes: 2 * 1_024 * 1_024,
   cachedRows: 20_000,
+  onRegression: "continue",
   keepMs: 24 * 60 * 60 * 1_000,
+  keepBytes: 256 * 1_024 * 1_024,
   trimEveryMs: 10_000,
   blockMs: 5_000,
   discoverEveryMs: 3_000,

@@ -107,7 +107,8 @@ function write(row: Draft, event: LedgerEvent): void {
       row.status = "waiting";
       break;
     case "run.restored":
-      row.status = "waiting";
+      row.status = event.dueAt === undefined ? "waiting" : "scheduled";
+      row.dueAt = event.dueAt ?? row.dueAt;
       row.reason = event.reason ?? null;
       break;
     case "run.deferred":

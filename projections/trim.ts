@@ -1,26 +1,35 @@
 import type { Checkpoint } from "../sql/queries/checkpoints.ts";
-import { compareIds } from "../streams/ledger.ts";
-import { answered, idOf, type LaneReader } from "./read.ts";
+import { callScript, type Lane } from "../streams/lane.ts";
+import { idOf } from "./read.ts";
 
-/** The id below which a lane's tail may go: neither the checkpoint's own entry nor anything younger than `keepMs`. Pure. */
-export function trimBelow(checkpoint: Pick<Checkpoint, "ms" | "seq">, nowMs: number, keepMs: number): string {
-  const byAge = `${Math.max(0, Math.trunc(nowMs - keepMs))}-0`;
-  const archived = idOf(checkpoint);
-  return compareIds(byAge, archived) < 0 ? byAge : archived;
+/** How much of what is archived stays in Redis. What is younger than `keepMs` stays, unless that comes to more than `keepBytes`. */
+export interface Kept {
+  /** In ms. */
+  readonly keepMs: number;
+  /** About so many bytes at most; 0: any. */
+  readonly keepBytes: number;
 }
 
-/** Calls made at most at a time; each takes away up to ten thousand entries, so that Redis serves others in between. */
+/** Calls made at most at a time; each takes away up to twenty thousand entries, so that Redis serves others in between. */
 const MOST_CALLS = 20;
+const ONE_MORE = 10_000;
 
-/** Trims what is archived and older than `keepMs` from a lane's tail. Only whole nodes of the stream go (`~`), so some may stay. Gives how many went. */
-export async function trimTail({ redis, keys }: LaneReader, checkpoint: Checkpoint, keepMs: number): Promise<number> {
-  const [seconds] = await answered(redis, redis.time());
-  const below = trimBelow(checkpoint, Number(seconds) * 1_000, keepMs);
+/**
+ * Trims what is archived from a lane's tail: strictly below the checkpoint's entry, which the script looks for, with its batch token, as it trims.
+ * Only whole nodes of the stream go, so some may stay. Tells the lane how far it is archived. Gives how many went. Throws CallFailed.
+ */
+export async function trimTail(
+  lane: Lane,
+  checkpoint: Pick<Checkpoint, "incarnation" | "ms" | "seq" | "token">,
+  { keepMs, keepBytes, signal }: Kept & { readonly signal?: AbortSignal },
+): Promise<number> {
+  const { events, meta, tasks } = lane.keys;
+  const args = [checkpoint.incarnation, idOf(checkpoint), checkpoint.token, Math.trunc(keepMs), Math.trunc(keepBytes)];
   let trimmed = 0;
-  for (let call = 0; call < MOST_CALLS; call += 1) {
-    const count = await answered(redis, redis.xtrim(keys.events, "MINID", "~", below, "LIMIT", 10_000));
-    trimmed += count;
-    if (count === 0) break;
+  for (let calls = 0; calls < MOST_CALLS; calls += 1) {
+    const reply = await callScript(lane, { script: "trim", keys: [events, meta, tasks], args }, { signal });
+    trimmed += Number(reply[2]);
+    if (Number(reply[2]) < ONE_MORE) break;
   }
   return trimmed;
 }

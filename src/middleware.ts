@@ -89,6 +89,17 @@ export type Notice =
       readonly lagMs?: number;
     }
   | {
+      /** A queue whose ledger had diverged is whole again, as far as the archive knew. */
+      readonly kind: "lane.repaired";
+      readonly queue: string;
+      /** Runs that lie in the queue again. */
+      readonly restoredCount: number;
+      /** Entries that went, since their runs had ended. */
+      readonly withdrawnCount: number;
+      /** Runs that could not come back: the archive does not have their dispatch. */
+      readonly lostCount: number;
+    }
+  | {
       readonly kind: "role.ready" | "role.stopped";
       readonly role: string;
       readonly facts?: Readonly<Record<string, unknown>>;

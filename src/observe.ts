@@ -111,6 +111,7 @@ const MESSAGES: Readonly<Record<Plain, string>> = {
   "entries.received_again": "runs whose delivery had got lost on the way were fetched again",
   "slot.fired": "cron has fired",
   "batch.projected": "events were projected",
+  "lane.repaired": "what the queue had lost was brought back from the archive",
   "role.ready": "ready",
   "role.stopped": "stopped",
 };
@@ -123,6 +124,7 @@ const LEVELS: Readonly<Record<Plain, Line["level"]>> = {
   "entries.received_again": "warn",
   "slot.fired": "info",
   "batch.projected": "debug",
+  "lane.repaired": "warn",
   "role.ready": "info",
   "role.stopped": "info",
 };

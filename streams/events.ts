@@ -61,6 +61,13 @@ const lifecycle = {
     /** Set when its trace context is that of a dispatch of many runs. */
     isOfMany: z.boolean().optional(),
     labels: z.record(z.string(), z.string()).optional(),
+    /** What else travels with the run, so that its entry can be made again from the archive: policies of this run alone, and others. */
+    timeoutMs: ms.optional(),
+    retry: z.record(z.string(), z.unknown()).optional(),
+    keyUntil: ms.optional(),
+    timezone: z.string().optional(),
+    previousSlot: ms.optional(),
+    tracestate: z.string().optional(),
   }),
   "run.due": ofRun.extend({ attempt: count.optional() }),
   "run.started": ofAttempt.extend({
@@ -79,7 +86,13 @@ const lifecycle = {
     worker: z.string().optional(),
   }),
   "run.recovered": ofRun.extend({ attempt: count, delivery: count, to: z.string() }),
-  "run.restored": ofRun.extend({ reason: z.string().optional() }),
+  /** Redis had lost it with its tail, and it is back from the archive. */
+  "run.restored": ofRun.extend({
+    reason: z.string().optional(),
+    attempt: count.optional(),
+    /** Not before then. */
+    dueAt: ms.optional(),
+  }),
 
   "run.succeeded": ofAttempt.extend({ durationMs: ms, result: z.unknown().optional() }),
   "run.died": ofRun.extend({
@@ -128,6 +141,8 @@ const notes = {
   }),
   "run.fenced": ofAttempt.extend({ refused: z.string() }),
   "run.redriven": ofRun.extend({ as: z.string() }),
+  /** Its entry came back with a history of before its ending, which the archive has: the entry is gone again. */
+  "run.withdrawn": ofRun.extend({ ending: z.string(), reason: z.string() }),
   "run.overran": ofAttempt.extend({ reason: z.string() }),
   "slot.fired": ofSlot.extend({
     run: z.string(),
@@ -164,7 +179,12 @@ const notes = {
     entry: z.string(),
     reason: z.string(),
   }),
+  /** The ledger was not the one that is archived: a new life of the lane begins. */
   "lane.regressed": ofLane.extend({ expected: z.string(), found: z.string().optional() }),
+  /** What that had cost is mended, as far as the archive knew of it. */
+  "lane.repaired": ofLane.extend({ restoredCount: count, withdrawnCount: count, lostCount: count.optional() }),
+  /** Entries up to `until`, that one included, were cut off before they were archived: the tail had grown over its bound. */
+  "lane.cut": ofLane.extend({ until: z.string(), entryCount: count, maxBytes: count.optional() }),
   "worker.started": ofWorker.extend({ host: z.string(), pid: z.int(), concurrency: count }),
   "worker.stopped": ofWorker,
   "worker.lost": ofWorker.extend({ by: z.string() }),

@@ -6,7 +6,11 @@
 export interface LaneKeys {
   /** The hash tag with its braces; also the lane's name in positions and logs. */
   readonly tag: string;
-  /** hash, for ever: `format`, `incarnation`, `lanes`, `paused`, the beat's `last` and `grace`, and the longest `lease` of the lane. */
+  /**
+   * hash, for ever: `format`, `incarnation`, `lanes`, `paused`, the beat's `last` and `grace`, and the longest `lease` of the lane;
+   * `regressed`, the incarnation that was drawn when history had diverged; `repair`, `repairUntil` and `repairCall`, who repairs the lane;
+   * `archived`, the entry up to which the ledger is archived, and `cut`, the last one that was cut off before that.
+   */
   readonly meta: string;
   /** stream with group `workers`: entries waiting or running; an entry is deleted when it is settled. */
   readonly tasks: string;

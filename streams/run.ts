@@ -43,14 +43,21 @@ export const LEGAL: Readonly<
 export interface Step {
   readonly type: string;
   readonly dueAt?: number | undefined;
+  readonly ending?: unknown;
 }
 
 /** The state after an event, or undefined when the event may not come in that state. */
 export function evolve(state: RunState, event: Step): RunState | undefined {
   const rule = LEGAL[event.type as EventType];
-  if (rule === undefined) return state;
+  if (rule === undefined) return event.type === "run.withdrawn" ? withdrawn(state, event.ending) : state;
   if (!rule.from.includes(state)) return undefined;
-  return event.type === "run.enqueued" && event.dueAt !== undefined ? "scheduled" : rule.to;
+  const isLater = event.dueAt !== undefined && (event.type === "run.enqueued" || event.type === "run.restored");
+  return isLater ? "scheduled" : rule.to;
+}
+
+/** A run that a tail without its ending shows as alive has ended all the same, in a life of the lane that is archived. */
+function withdrawn(state: RunState, ending: unknown): RunState {
+  return isEnding(String(ending)) ? (String(ending).slice(4) as RunState) : state;
 }
 
 /** The first event of a run's history that may not stand where it stands; undefined when the history is legal. */

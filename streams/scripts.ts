@@ -20,6 +20,11 @@ export const SCRIPTS = [
   "release",
   "receive",
   "open",
+  "regress",
+  "claim",
+  "restore",
+  "withdraw",
+  "trim",
 ] as const;
 /** A script's name. */
 export type ScriptName = (typeof SCRIPTS)[number];

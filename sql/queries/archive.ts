@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { rowsOf, type Session, statement } from "../statement.ts";
+import { rowOf, rowsOf, type Session, statement } from "../statement.ts";
 
 /** A ledger entry as the archive keeps it. */
 export interface ArchivedEntry {
@@ -100,6 +100,19 @@ export function findEntriesAfter(session: Session, range: ArchiveRange): Promise
         range.untilMs ?? Number.MAX_SAFE_INTEGER,
         range.limit,
       ],
+    ),
+  );
+}
+
+/** Where a life of a lane ends in the archive; undefined when nothing of it is there. */
+export function findLastEntry(session: Session, lane: string, incarnation: string): Promise<EntryPosition | undefined> {
+  return rowOf(
+    session,
+    archivedEntry.pick({ lane: true, incarnation: true, ms: true, seq: true }),
+    statement(
+      `select lane, incarnation, ms::double precision as ms, seq::double precision as seq from ledger_entries
+       where lane = $1 and incarnation = $2 order by ledger_entries.ms desc, ledger_entries.seq desc limit 1`,
+      [lane, incarnation],
     ),
   );
 }

@@ -48,18 +48,21 @@ export function toRecord(lane: Lane, dispatch: Dispatch): EnqueueRecord {
     meta.root = event.root = parent.root;
   }
   if (said.labels !== undefined) meta.labels = event.labels = said.labels;
-  if (said.timeoutMs !== undefined) meta.timeoutMs = said.timeoutMs;
-  if (said.retry !== undefined) meta.retry = said.retry;
+  if (said.timeoutMs !== undefined) meta.timeoutMs = event.timeoutMs = said.timeoutMs;
+  if (said.retry !== undefined) {
+    meta.retry = said.retry;
+    event.retry = { ...said.retry };
+  }
   if (carrier?.traceparent !== undefined) {
     meta.traceparent = event.traceparent = carrier.traceparent;
-    if (carrier.tracestate !== undefined) meta.tracestate = carrier.tracestate;
+    if (carrier.tracestate !== undefined) meta.tracestate = event.tracestate = carrier.tracestate;
     if (isOfMany) meta.isOfMany = event.isOfMany = true;
   }
   const common = { run, task: task.name, body: parcel.body, expires, dueAt: isLater ? dueAt : 0, event };
   if (key === undefined) return { ...common, meta: JSON.stringify(meta), key: undefined };
   event.key = key;
   const held = said.keyTtl === "run" ? 0 : said.keyTtl;
-  meta.keyUntil = held === 0 ? 0 : now + held;
+  meta.keyUntil = event.keyUntil = held === 0 ? 0 : now + held;
   const ttlMs = Math.max(dueAt - now, 0) + Math.max(held, KEY_SAFETY_MS);
   return { ...common, meta: JSON.stringify(meta), key: { name: lane.keys.key(task.name, key), ttlMs } };
 }

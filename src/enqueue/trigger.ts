@@ -86,6 +86,12 @@ function manualRecord(task: TaskRecord, { run, at, previous }: ManualSlot, carri
     expires: 0,
     dueAt: 0,
     before: { type: "slot.fired", ...common, lateMs: 0, timezone, scheduledLocal: localTime(openZone(timezone), at) },
-    event: { type: "run.enqueued", ...common, ...(isPlainVersion ? {} : { taskVersion: task.version }) },
+    event: {
+      type: "run.enqueued",
+      ...common,
+      timezone,
+      ...(previous === undefined ? {} : { previousSlot: previous }),
+      ...(isPlainVersion ? {} : { taskVersion: task.version }),
+    },
   };
 }

@@ -81,7 +81,7 @@ interface FiredRun {
 
 function firedEvents(
   { name, record }: Schedule,
-  { definition, zone }: Known,
+  { definition, situation, zone }: Known,
   { run, due, lateMs, expires, carrier }: FiredRun,
 ): [EventDraft<"slot.fired">, EventDraft<"run.enqueued">] {
   const { timezone, input } = definition.content;
@@ -105,6 +105,8 @@ function firedEvents(
     {
       type: "run.enqueued",
       ...common,
+      timezone,
+      ...(situation.standing.fired === undefined ? {} : { previousSlot: situation.standing.fired }),
       ...(input === undefined ? {} : { input: JSON.parse(input) as unknown }),
       ...(record.version === DEFAULTS.version ? {} : { taskVersion: record.version }),
       ...(expires === 0 ? {} : { expiresAt: expires }),

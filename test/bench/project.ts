@@ -97,7 +97,7 @@ async function project(
     queues: () => [],
     announce(notice) {
       if (notice.kind === "problem") console.error(notice);
-      else {
+      else if (notice.kind === "batch.projected") {
         if (batchCount === 0) {
           startedAt = performance.now() - notice.tookMs;
           cpu = process.cpuUsage();

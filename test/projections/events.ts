@@ -50,6 +50,7 @@ const FIELDS: { readonly [K in EventType]: object } = {
   "run.cancel_requested": { reason: "asked for" },
   "run.fenced": { delivery: 1, refused: "run.succeeded" },
   "run.redriven": { as: "01890000-0000-7abc-8000-000000000009" },
+  "run.withdrawn": { ending: "run.succeeded", reason: "history_diverged" },
   "run.overran": { delivery: 1, reason: "lock" },
   "slot.fired": {
     trigger: "schedule",
@@ -68,6 +69,8 @@ const FIELDS: { readonly [K in EventType]: object } = {
   "outbox.relayed": { batch: 1, runCount: 2 },
   "event.refused": { topic: "t", group: "g", event: "e", entry: "1-0", reason: "it did not fit" },
   "lane.regressed": { expected: "1-0" },
+  "lane.repaired": { restoredCount: 2, withdrawnCount: 1, lostCount: 0 },
+  "lane.cut": { until: "1-0", entryCount: 3, maxBytes: 1_000 },
   "worker.started": { host: "h", pid: 1, concurrency: 10 },
   "worker.stopped": {},
   "worker.lost": { by: "worker-2" },

@@ -3,15 +3,15 @@ import { test } from "node:test";
 import { sql } from "slonik";
 import { LEDGER } from "../../projections/lane-deps.ts";
 import { findCheckpoint } from "../../sql/queries/checkpoints.ts";
-import { countByStatus } from "../../sql/queries/task-runs.ts";
 import { eventually } from "../support/servers.ts";
-import { CRON_RUN, RUN } from "./events.ts";
-import { aLane, aLife, aRecorder, find, startProjector } from "./lane-fixture.ts";
+import { RUN } from "./events.ts";
+import { aLane, aRecorder, find, startProjector } from "./lane-fixture.ts";
 
-test("a lane whose history has diverged stops alone, loudly, and writes nothing", async (t) => {
+test("a lane whose history has diverged is stopped alone, loudly, and writes nothing, where that is wanted", async (t) => {
   const { where, pool, record, append, redis, keys, eventCount } = await aLane(t);
   const other = await aRecorder(t, where.redis, where.namespace, "other");
-  const before = startProjector(t, where);
+  const settings = { onRegression: "pause" } as const;
+  const before = startProjector(t, { ...where, settings });
   await record({ type: "run.due", run: RUN, task: "t" });
   const last = await record({ type: "run.due", run: RUN, task: "t" });
   await eventually(async () => (await eventCount()) === 2);
@@ -20,7 +20,7 @@ test("a lane whose history has diverged stops alone, loudly, and writes nothing"
   await redis.del(keys.events);
   await append({ id: last, header: '{"f":1,"p":"else","c":9,"codec":"json","d":{"v":1}}', events: "[]" });
   await record({ type: "run.due", run: RUN, task: "t" });
-  const { notices, projector } = startProjector(t, where);
+  const { notices, projector } = startProjector(t, { ...where, settings });
   await other.record({ type: "run.due", run: RUN, task: "t" });
   const told = await eventually(() =>
     notices.find((one) => one.kind === "problem" && one.what.includes("no longer projected")),
@@ -32,34 +32,25 @@ test("a lane whose history has diverged stops alone, loudly, and writes nothing"
   assert.equal((await findCheckpoint(pool, `${where.namespace}:default`, LEDGER))?.eventsApplied, 2);
 });
 
-test("a ledger that was deleted while its lane lives on has diverged, too", async (t) => {
-  const { where, record, redis, keys, eventCount } = await aLane(t);
-  const { notices } = startProjector(t, where);
+test("a ledger that was deleted while its lane lives on goes on in a new life, and the archive keeps both", async (t) => {
+  const { where, pool, record, redis, keys, eventCount } = await aLane(t);
+  const { notices, projector } = startProjector(t, where);
   await record({ type: "run.due", run: RUN, task: "t" });
   await eventually(async () => (await eventCount()) === 1);
   await redis.del(keys.events);
-  const told = await eventually(() =>
-    notices.find((one) => one.kind === "problem" && one.what.includes("no longer projected")),
-  );
+  const told = await eventually(() => notices.find((one) => one.kind === "problem"));
   assert.match(String(told.kind === "problem" && told.error), /Redis has nothing there/);
-});
-
-test("after FLUSHALL a lane's ledger begins anew, with a word about it, and the archive keeps both lives", async (t) => {
-  const { where, pool, record, redis, keys, eventCount } = await aLane(t);
-  const { notices, projector } = startProjector(t, where);
-  await record(...aLife(RUN).slice(0, 2));
-  await eventually(async () => (await eventCount()) === 2);
-  await redis.del(keys.events, keys.meta);
-  await record(...aLife(RUN), ...aLife(CRON_RUN));
-  await eventually(async () => (await eventCount()) === 8);
-  const told = notices.filter((one) => one.kind === "problem");
-  assert.match(told[0]?.what ?? "", /was emptied/);
-  assert.equal(told.length, 1);
-  const lives = await find(pool, sql.unsafe`select number, incarnation from lane_incarnations order by number`);
+  await eventually(() => notices.some((one) => one.kind === "lane.repaired"));
+  await record({ type: "run.due", run: RUN, task: "t" });
+  const types = () =>
+    find(
+      pool,
+      sql.unsafe`select i.number, e.type from ledger_events e join lane_incarnations i using (lane, incarnation) order by i.number, e.ms, e.seq`,
+    );
+  await eventually(async () => (await types()).length === 4);
   assert.deepEqual(
-    lives.map(({ number }) => number),
-    [1, 2],
+    (await types()).map(({ number, type }) => `${number} ${type}`),
+    ["1 run.due", "2 lane.regressed", "2 lane.repaired", "2 run.due"],
   );
-  assert.deepEqual(await countByStatus(pool, where.namespace), { succeeded: 2 });
   assert.equal(projector.health().isReady, true);
 });

@@ -62,7 +62,15 @@ export function aRun(lane: Lane, wish: RunWish = {}): EnqueueRecord {
     ...rest,
     meta: JSON.stringify({ enqueuedAt: Date.now(), ...meta }),
     key: key === undefined ? undefined : { name: lane.keys.key(task, key), ttlMs: keyTtlMs },
-    event: { type: "run.enqueued", run, task, ...(dueAt === 0 ? {} : { dueAt }) },
+    event: {
+      type: "run.enqueued",
+      run,
+      task,
+      ...(rest.body === undefined ? {} : { input: JSON.parse(rest.body) as unknown }),
+      ...(dueAt === 0 ? {} : { dueAt }),
+      ...(key === undefined ? {} : { key }),
+      ...(meta.keyUntil === undefined ? {} : { keyUntil: Number(meta.keyUntil) }),
+    },
   };
 }
 
