@@ -24,6 +24,12 @@ export type ProjectorNotice =
       readonly lostCount: number;
     }
   | {
+      readonly kind: "archive.dropped";
+      readonly partition: string;
+      readonly day: string;
+      readonly keptCount: number;
+    }
+  | {
       readonly kind: "problem";
       readonly what: string;
       readonly error?: unknown;

@@ -1,6 +1,7 @@
 import type { EntryMeta, EntryRetry, EntrySlot } from "../streams/entry.ts";
 import type { LedgerEvent } from "../streams/events.ts";
 import type { LaneKeys } from "../streams/keys.ts";
+import { toParcel } from "../streams/packed.ts";
 import type { LostRun } from "../streams/repair.ts";
 
 /** An idempotency key holds at least so long, in case no worker is left to end its run: as a dispatch has it. */
@@ -22,6 +23,7 @@ export function toLostRun(history: readonly LedgerEvent[], { keys, reason, nowMs
   const enqueued = history.find((event) => event.type === "run.enqueued");
   if (enqueued === undefined) return undefined;
   const { run, task, input, expiresAt = 0, key } = enqueued;
+  const parcel = toParcel(input === undefined ? "" : JSON.stringify(input));
   const dueAt = dueOf(history);
   const ttlMs = Math.max(Math.max(dueAt, enqueued.keyUntil ?? 0) - nowMs, 0) + KEY_SAFETY_MS;
   return {
@@ -29,8 +31,8 @@ export function toLostRun(history: readonly LedgerEvent[], { keys, reason, nowMs
     task,
     attempt: attemptOf(history),
     expires: expiresAt,
-    meta: JSON.stringify(metaOf(enqueued, dueAt)),
-    body: input === undefined ? "" : JSON.stringify(input),
+    meta: JSON.stringify({ ...metaOf(enqueued, dueAt), ...parcel.meta }),
+    body: parcel.body,
     dueAt: dueAt > nowMs ? dueAt : 0,
     key: key === undefined ? undefined : { name: keys.key(task, key), ttlMs },
     cancelAt: history.find((event) => event.type === "run.cancel_requested")?.at ?? 0,
@@ -60,7 +62,19 @@ function dueOf(history: readonly LedgerEvent[]): number {
 }
 
 function metaOf(event: LedgerEvent<"run.enqueued">, dueAt: number): EntryMeta {
-  const { taskVersion, parent, root, redriveOf, labels, timeoutMs, retry, keyUntil, traceparent, tracestate } = event;
+  const {
+    taskVersion,
+    parent,
+    root,
+    redriveOf,
+    labels,
+    timeoutMs,
+    retry,
+    keyUntil,
+    traceparent,
+    tracestate,
+    isOfMany,
+  } = event;
   const all: EntryMeta = {
     taskVersion,
     enqueuedAt: event.at,
@@ -75,6 +89,7 @@ function metaOf(event: LedgerEvent<"run.enqueued">, dueAt: number): EntryMeta {
     cron: slotOf(event),
     traceparent,
     tracestate,
+    isOfMany,
   };
   return all; // what is undefined is left out of the JSON
 }

@@ -9,6 +9,7 @@ import type { LaneState, ProjectorNotice } from "./lane-deps.ts";
 import { open } from "./open.ts";
 import { type AnyProjection, HistoryViolation } from "./projection.ts";
 import { answered, type Redis } from "./read.ts";
+import { createRetention } from "./retain.ts";
 import { PROJECTOR_DEFAULTS, type ProjectorSettings } from "./settings.ts";
 
 /** What a projector is made of. */
@@ -90,6 +91,9 @@ type Running = ProjectorDeps & {
 /** Every lane by itself, new ones as they appear. A lane whose history diverged stops alone; a broken history stops all. */
 async function followAll(deps: Running, signal: AbortSignal, ours: AbortController): Promise<void> {
   const days = createDays(deps.pool, deps.announce);
+  const { pool, namespace } = deps;
+  const announce = (notice: ProjectorNotice) => deps.announce(notice);
+  const retention = createRetention({ pool, namespace, keepMs: deps.settings.keepArchiveMs, announce });
   const running = new Map<string, Promise<void>>();
   let violation: HistoryViolation | undefined;
   const start = async (queue: string) => {
@@ -104,6 +108,7 @@ async function followAll(deps: Running, signal: AbortSignal, ours: AbortControll
   };
   while (!signal.aborted) {
     await days.prepareAhead(Date.now());
+    await retention.dropOld(Date.now());
     for (const queue of await findQueues(deps)) {
       if (!running.has(queue)) running.set(queue, start(queue));
     }

@@ -12,6 +12,8 @@ export interface ProjectorSettings {
   readonly keepMs: number;
   /** How many bytes of archived entries stay in a lane's tail, about; 0: any. */
   readonly keepBytes: number;
+  /** How long the namespace keeps its archive; undefined: for ever. */
+  readonly keepArchiveMs: number | undefined;
   /** How often a lane's tail is trimmed. */
   readonly trimEveryMs: number;
   /** How long one blocking read waits. */
@@ -38,6 +40,7 @@ export const PROJECTOR_DEFAULTS: ProjectorSettings = {
   onRegression: "continue",
   keepMs: 24 * 60 * 60 * 1_000,
   keepBytes: 256 * 1_024 * 1_024,
+  keepArchiveMs: undefined,
   trimEveryMs: 10_000,
   blockMs: 5_000,
   discoverEveryMs: 3_000,

@@ -210,11 +210,32 @@ export function schedulerSettings(options: SchedulerOptions): { readonly locks: 
   return { locks };
 }
 
-/** What the projector works with. Throws InvalidOption. */
-export function projectorSettings(options: ProjectorOptions): { readonly batch: number } {
+/** What a projector works with. */
+export interface ProjectorChoices {
+  readonly batch: number;
+  readonly onRegression: "continue" | "pause";
+  readonly keepTailMs: number;
+  readonly keepTailBytes: number;
+  /** Undefined: for ever. */
+  readonly keepArchiveMs: number | undefined;
+}
+
+const projectorKeys = ["batch", "onRegression", "keepTail", "keepTailBytes", "keepArchive"];
+const DAY_MS = 86_400_000;
+
+/** A projector's options and defaults put together. Throws InvalidOption. */
+export function projectorSettings(options: ProjectorOptions): ProjectorChoices {
   checkObject("options", options);
-  checkKeys("createProjector", options, ["batch"]);
-  return { batch: wholeNumber("batch", options.batch ?? DEFAULTS.projectorBatch, { least: 1, most: 10_000 }) };
+  checkKeys("createProjector", options, projectorKeys);
+  const { batch = DEFAULTS.projectorBatch, onRegression = DEFAULTS.onRegression, keepArchive } = options;
+  const keepTailBytes = options.keepTailBytes ?? DEFAULTS.keepTailBytes;
+  return {
+    batch: wholeNumber("batch", batch, { least: 1, most: 10_000 }),
+    onRegression: oneOf("onRegression", onRegression, ["continue", "pause"]),
+    keepTailMs: lengthOf("keepTail", options.keepTail, DEFAULTS.keepTailMs, 0),
+    keepTailBytes: wholeNumber("keepTailBytes", keepTailBytes, { least: 0, most: Number.MAX_SAFE_INTEGER }),
+    keepArchiveMs: keepArchive === undefined ? undefined : lengthOf("keepArchive", keepArchive, 0, DAY_MS),
+  };
 }
 
 function lengthOf(option: string, value: Duration | undefined, otherwiseMs: number, leastMs: number): number {

@@ -39,6 +39,9 @@ export const DEFAULTS = Object.freeze({
 
   /** Ledger entries per transaction of the projector. */
   projectorBatch: 500,
+  onRegression: "continue",
+  keepTailMs: 86_400_000,
+  keepTailBytes: 268_435_456,
 } as const);
 
 /** What names of namespaces, queues, tasks and topics look like, for messages. */

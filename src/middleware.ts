@@ -100,6 +100,13 @@ export type Notice =
       readonly lostCount: number;
     }
   | {
+      /** A day of the archive was older than it is to be kept. `keptCount`: its entries that stay, since their runs have not ended. */
+      readonly kind: "archive.dropped";
+      readonly partition: string;
+      readonly day: string;
+      readonly keptCount: number;
+    }
+  | {
       readonly kind: "role.ready" | "role.stopped";
       readonly role: string;
       readonly facts?: Readonly<Record<string, unknown>>;

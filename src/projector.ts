@@ -13,7 +13,7 @@ import { makeRole, runRoles } from "./roles.ts";
  * Opens nothing before `run`. Throws InvalidOption when no Postgres is named.
  */
 export function createProjector(broker: Broker, options: ProjectorOptions = {}): Role {
-  const { batch } = projectorSettings(options);
+  const { batch, onRegression, keepTailMs, keepTailBytes, keepArchiveMs } = projectorSettings(options);
   const engine = engineOf(broker);
   const database = databaseOf(engine);
   let projector: Projector | undefined;
@@ -32,7 +32,7 @@ export function createProjector(broker: Broker, options: ProjectorOptions = {}):
       connect: (purpose) => engine.connect(purpose),
       queues: () => engine.queues(),
       announce: (notice) => engine.announce(notice),
-      settings: { batchEntries: batch },
+      settings: { batchEntries: batch, onRegression, keepMs: keepTailMs, keepBytes: keepTailBytes, keepArchiveMs },
     });
     engine.announce({ kind: "role.ready", role: "projector", facts: { namespace: engine.namespace } });
     try {

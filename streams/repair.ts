@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { packEntry } from "./entry.ts";
 import type { EventDraft } from "./events.ts";
 import { CALLS_IN_FLIGHT, type CallLimits, callScript, type Lane } from "./lane.ts";
 import { wholeMs } from "./scripts.ts";
@@ -107,9 +108,10 @@ export async function restore(
   const at = nowOf(lane);
   const records: (string | number)[] = [];
   for (const one of runs) {
-    const { run, task, attempt, expires, meta, body, dueAt, key, cancelAt } = one;
+    const { dueAt, key, cancelAt } = one;
     if (key !== undefined) named.push(key.name);
-    records.push(run, task, attempt, expires, meta, body, wholeMs(dueAt), key === undefined ? 0 : named.length - fixed);
+    const entry = packEntry({ ...one, key: key?.name ?? "" });
+    records.push(entry, wholeMs(dueAt), key === undefined ? 0 : named.length - fixed);
     records.push(Math.max(1, wholeMs(key?.ttlMs ?? 0)), wholeMs(cancelAt), JSON.stringify(restoredEvent(one, at)));
   }
   const head = [call, remembered, fired?.schedule ?? "", fired?.last ?? "", fired?.slot ?? 0];

@@ -37,7 +37,7 @@ const SCRIPTS_OF: Readonly<Record<string, readonly ScriptName[]>> = {
   producer: ["enqueue", "cancel"],
   worker: [...WORKER_SCRIPTS, "enqueue", "cancel"],
   scheduler: ["open", "declare", "schedules", "fire"],
-  projector: ["relay", "publish"],
+  projector: ["relay", "publish", "trim", "regress", "claim", "restore", "withdraw"],
   tools: ["enqueue", "cancel", "declare", "schedules", "settle"],
 };
 

@@ -4,7 +4,8 @@ import { statement } from "../statement.ts";
 
 /** One partition of the archive holds the entries of one day (UTC). */
 export const PARTITION_MS = 86_400_000;
-const LOCK = 7_264_110_360;
+/** Whoever makes or drops partitions waits for it. */
+export const PARTITION_LOCK = 7_264_110_360;
 
 /** The name of a day's partition, by the day's number since 1970. */
 export function partitionName(day: number): string {
@@ -28,7 +29,7 @@ function createPartition(pool: DatabasePool, name: string, day: number): Promise
   const from = day * PARTITION_MS;
   return transactionOnce(pool, async (session) => {
     await session.query(sql.unsafe`select set_config('lock_timeout', '2000', true)`);
-    await session.query(sql.unsafe`select pg_advisory_xact_lock(${LOCK})`);
+    await session.query(sql.unsafe`select pg_advisory_xact_lock(${PARTITION_LOCK})`);
     const taken = await session.any(sql.unsafe`
       select exists (select from ledger_entries_default where ms >= ${from} and ms < ${from + PARTITION_MS}) as taken,
         to_regclass(${name}) is not null as exists`);

@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { constants } from "node:os";
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Environment } from "../config.ts";
 import type { Duration } from "../define/duration.ts";
-import type { WorkerOptions } from "../define/role.ts";
+import type { ProjectorOptions, WorkerOptions } from "../define/role.ts";
 import { EXIT } from "./exit-codes.ts";
 import { CliError } from "./failure.ts";
 import type { HealthPlace } from "./health.ts";
@@ -77,6 +77,31 @@ export function addWorkerOptions(command: Command): Command {
       "how long running handlers may take when it stops (default: 30s)",
       durationText,
     );
+}
+
+/** Options of a projector. */
+export interface ProjectorFlags extends RoleOptions {
+  readonly onRegression?: "continue" | "pause";
+  readonly keepTail?: Duration;
+  readonly keepArchive?: Duration;
+}
+
+/** Adds the options of a projector. */
+export function addProjectorOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        "--on-regression <what>",
+        "when Redis has lost what is archived: bring it back, or stop the queue's projection (default: continue)",
+      ).choices(["continue", "pause"]),
+    )
+    .option("--keep-tail <duration>", "how long what is archived stays in Redis as well (default: 1d)", durationText)
+    .option("--keep-archive <duration>", "how long the archive is kept (default: for ever)", durationText);
+}
+
+/** What the flags say to a projector. */
+export function projectorOptions({ onRegression, keepTail, keepArchive }: ProjectorFlags): ProjectorOptions {
+  return { onRegression, keepTail, keepArchive };
 }
 
 /** What the flags say to a worker. */

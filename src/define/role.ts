@@ -48,4 +48,16 @@ export interface SchedulerOptions {
 export interface ProjectorOptions {
   /** Ledger entries per transaction. Default 500. */
   readonly batch?: number | undefined;
+  /**
+   * When the ledger of a queue is not the one that is archived, since Redis lost its tail, was emptied or came back from a backup: "continue" begins a
+   * new life of the queue and brings back what was lost; "pause" stops projecting and trimming that queue, until a projector is told to continue.
+   * Default "continue".
+   */
+  readonly onRegression?: "continue" | "pause" | undefined;
+  /** How long what is archived stays in Redis as well. Default "1d". */
+  readonly keepTail?: Duration | undefined;
+  /** How many bytes of a queue's ledger stay in Redis once they are archived, about, however young they are; 0: any. Default 268435456 (256 MiB). */
+  readonly keepTailBytes?: number | undefined;
+  /** How long this namespace keeps its archive, at least "1d". Older days are dropped whole; runs that have not ended keep their history. Default: for ever. */
+  readonly keepArchive?: Duration | undefined;
 }

@@ -5,7 +5,7 @@
 -- KEYS: 1 meta  2 tasks  3 events  4 scheduled  5 scheduled:entries  6 cancelled  7 calls of the producer  8 cron  9.. idempotency keys
 -- ARGV: 1 token of the repair, a blank, and a name of this call  2 header  3 call number (0 or less: none)  4 what is remembered at its place, as the caller knows it ("" nothing)
 --       5 schedule ("" none)  6 its last slot, as the caller knows it ("" none)  7 the slot
---       then, 11 each: run task attempt expires meta body  due (ms, 0 now)  key index (0 none)  key ttl (ms)  cancel asked for (ms, 0 not)  event
+--       then, 6 each: entry  due (ms, 0 now)  key index (0 none)  key ttl (ms)  cancel asked for (ms, 0 not)  event
 -- Returns: { "restored", now, ledger id } or { "changed" | "lost" (the repair is another's), now }
 local meta, tasks, events, calls, cron = KEYS[1], KEYS[2], KEYS[3], KEYS[7], KEYS[8]
 redis.call('XACK', tasks, 'workers', '0-1') -- a first write that is allowed when memory is full, and lets the rest pass
@@ -19,20 +19,19 @@ if call > 0 and (redis.call('HGET', calls, call % 16) or '') ~= ARGV[4] then ret
 if schedule ~= '' and (redis.call('HGET', cron, 'last:' .. schedule) or '') ~= ARGV[6] then return { 'changed', now } end
 
 local recorded = {}
-for i = 8, #ARGV, 11 do
-  local run, due, index = ARGV[i], tonumber(ARGV[i + 6]), tonumber(ARGV[i + 7])
-  local key = index > 0 and KEYS[8 + index] or ''
+for i = 8, #ARGV, 6 do
+  local run = string.match(ARGV[i], '^[^%z]*%z([^%z]*)')
+  local due, index = tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
   -- Whoever has taken the key meanwhile keeps it: both were promised to run.
-  if index > 0 then redis.call('SET', key, run, 'NX', 'PX', ARGV[i + 8]) end
+  if index > 0 then redis.call('SET', KEYS[8 + index], run, 'NX', 'PX', ARGV[i + 3]) end
   if due > 0 then
-    redis.call('ZADD', KEYS[4], ARGV[i + 6], run)
-    redis.call('HSET', KEYS[5], run, cmsgpack.pack({ '1', run, ARGV[i + 1], ARGV[i + 2], key, ARGV[i + 3], ARGV[i + 4], ARGV[i + 5] }))
+    redis.call('ZADD', KEYS[4], ARGV[i + 1], run)
+    redis.call('HSET', KEYS[5], run, ARGV[i])
   else
-    redis.call('XADD', tasks, '*', 'v', '1', 'run', run, 'task', ARGV[i + 1], 'attempt', ARGV[i + 2], 'key', key,
-      'expires', ARGV[i + 3], 'meta', ARGV[i + 4], 'body', ARGV[i + 5])
+    redis.call('XADD', tasks, '*', 'e', ARGV[i])
   end
-  if ARGV[i + 9] ~= '0' then redis.call('ZADD', KEYS[6], 'NX', ARGV[i + 9], run) end
-  recorded[#recorded + 1] = ARGV[i + 10]
+  if ARGV[i + 4] ~= '0' then redis.call('ZADD', KEYS[6], 'NX', ARGV[i + 4], run) end
+  recorded[#recorded + 1] = ARGV[i + 5]
 end
 redis.call('HSET', meta, 'repairCall', ARGV[1])
 local id = redis.call('XADD', events, '*', 'h', ARGV[2], 'n', #recorded, 'events', '[' .. table.concat(recorded, ',') .. ']')

@@ -11,38 +11,37 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if redis.call('HGET', KEYS[1], 'repair') ~= ARGV[1] then return { 'lost', now } end
 local tag = string.match(KEYS[1], '^{[^}]*}:')
 
---- The entry's fields in their order; nil when it is gone, or none of ours.
+local PARTS = '^[^%z]*%z([^%z]*)%z([^%z]*)%z([^%z]*)%z([^%z]*)%z[^%z]*%z([^%z]*)%z(.*)$' -- run task attempt key meta body
+
+--- The entry as one text; empty when it is gone, or none of ours.
 local function take(stream, id, run)
   if stream == 0 then
     local packed = redis.call('HGET', KEYS[6], run)
-    if not packed then return nil end
     redis.call('ZREM', KEYS[5], run)
     redis.call('HDEL', KEYS[6], run)
-    return cmsgpack.unpack(packed)
+    return packed or ''
   end
   local found = redis.call('XRANGE', KEYS[stream], id, id)[1]
-  if not found or #found[2] ~= 16 or found[2][4] ~= run then return nil end
+  local packed = found and found[2][1] == 'e' and found[2][2] or ''
+  if string.match(packed, PARTS) ~= run then return '' end
   redis.pcall('XACK', KEYS[stream], 'workers', id) -- no group: nobody holds it
   redis.call('XDEL', KEYS[stream], id)
   redis.call('HDEL', KEYS[7], (stream - 1) .. ' ' .. id)
-  local e = {}
-  for i = 2, 16, 2 do e[#e + 1] = found[2][i] end
-  return e
+  return packed
 end
 
 local recorded = {}
 for i = 4, #ARGV, 6 do
   local run = ARGV[i + 2]
-  local e = take(tonumber(ARGV[i]), ARGV[i + 1], run)
-  if e then
-    local key, meta = e[5], e[7]
+  local owner, task, attempt, key, meta, body = string.match(take(tonumber(ARGV[i]), ARGV[i + 1], run), PARTS)
+  if owner then
     redis.call('ZREM', KEYS[8], run)
     if string.sub(key, 1, #tag) == tag and redis.call('GET', key) == run then
       redis.call('PEXPIREAT', key, string.match(meta, '"keyUntil":(%d+)') or '0') -- a time that is past deletes it
     end
     if ARGV[i + 3] ~= '' then
-      redis.call('XADD', KEYS[9], 'MAXLEN', '~', ARGV[3], '*', 'run', run, 'task', e[3], 'attempt', e[4],
-        'reason', ARGV[i + 3], 'error', ARGV[i + 4], 'meta', meta, 'body', e[8])
+      redis.call('XADD', KEYS[9], 'MAXLEN', '~', ARGV[3], '*', 'run', run, 'task', task, 'attempt', attempt,
+        'reason', ARGV[i + 3], 'error', ARGV[i + 4], 'meta', meta, 'body', body)
     end
     recorded[#recorded + 1] = ARGV[i + 5]
   end

@@ -5,16 +5,25 @@ import { createWorker } from "../../worker.ts";
 import { type Cli, example } from "../command.ts";
 import type { Application } from "../load.ts";
 import { runsRoles } from "../role-command.ts";
-import { addWorkerOptions, type WorkerFlags, workerOptions } from "../role-options.ts";
+import {
+  addProjectorOptions,
+  addWorkerOptions,
+  type ProjectorFlags,
+  projectorOptions,
+  type WorkerFlags,
+  workerOptions,
+} from "../role-options.ts";
 import type { RoleSet } from "../run-roles.ts";
 
 /** `tasktrail start APP`: worker, scheduler and projector in one process. */
 export function start(command: Command, cli: Cli): void {
-  addWorkerOptions(runsRoles<WorkerFlags>(command, cli, { needs: "task", make: makeAll }));
+  addProjectorOptions(addWorkerOptions(runsRoles<Flags>(command, cli, { needs: "task", make: makeAll })));
   example(command, "start ./tasks.ts", "start ./tasks.ts --watch --concurrency 20");
 }
 
-function makeAll({ broker, engine }: Application, flags: WorkerFlags): RoleSet {
+type Flags = WorkerFlags & ProjectorFlags;
+
+function makeAll({ broker, engine }: Application, flags: Flags): RoleSet {
   const hasCrons = engine.records.some(({ cron }) => cron !== undefined);
   const hasDatabase = engine.database !== undefined;
   if (!hasDatabase) {
@@ -28,6 +37,6 @@ function makeAll({ broker, engine }: Application, flags: WorkerFlags): RoleSet {
       worker: createWorker(broker, workerOptions(flags)),
       ...(hasCrons ? { scheduler: createScheduler(broker) } : {}),
     },
-    projector: hasDatabase ? createProjector(broker) : undefined,
+    projector: hasDatabase ? createProjector(broker, projectorOptions(flags)) : undefined,
   };
 }
