@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { idOf } from "../../projections/read.ts";
 import { LedgerGap } from "../../projections/read-lane.ts";
 import { type LedgerQuery, readLedger } from "../../projections/read-ledger.ts";
 import { findCheckpoint } from "../../sql/queries/checkpoints.ts";
 import { openRedis, ready } from "../../streams/connect.ts";
 import { createRunIds } from "../../streams/ids.ts";
+import { compareIds } from "../../streams/ledger.ts";
 import { aLane, aRecorder, startProjector } from "./lane-fixture.ts";
 
 const ids = createRunIds("default");
@@ -16,14 +18,16 @@ async function setUp(t: Parameters<typeof aLane>[0]) {
   const lane = await aLane(t);
   const source = { namespace: lane.where.namespace, redis: lane.redis, pool: lane.pool };
   const read = async (query: LedgerQuery = {}, from: Parameters<typeof readLedger>[0] = source) =>
-    (await Array.fromAsync(readLedger(from, query))).map(runOf);
+    (await Array.fromAsync(readLedger(from, query))).filter(({ type }) => type === "run.enqueued").map(runOf);
   /** Projects what is there, and stops. */
   const project = async () => {
     const [end] = await lane.redis.xrevrange(lane.keys.events, "+", "-", "COUNT", 1);
     const projector = startProjector(t, lane.where);
     for (;;) {
       const checkpoint = await findCheckpoint(lane.pool, `${lane.where.namespace}:default`, "ledger");
-      if (checkpoint !== undefined && `${checkpoint.ms}-${checkpoint.seq}` === end?.[0]) break;
+      const life = await lane.redis.hget(lane.keys.meta, "incarnation");
+      // A new life has events of its own at its end.
+      if (checkpoint?.incarnation === life && compareIds(idOf(checkpoint), end?.[0] ?? "0-0") >= 0) break;
       await new Promise(setImmediate);
     }
     await projector.stop();
