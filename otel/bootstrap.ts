@@ -2,6 +2,7 @@ import { type Middleware, processMiddleware } from "../src/middleware.ts";
 import { attachToSdk, listenToSdk } from "./complaints.ts";
 import { type LaneReading, measure } from "./gauges.ts";
 import { createChosenIds } from "./ids.ts";
+import { logging } from "./logs.ts";
 import { metering } from "./metrics.ts";
 import { type TracingOptions, tracing } from "./tracing.ts";
 
@@ -25,17 +26,18 @@ export interface TelemetryOptions extends Omit<TracingOptions, "provider" | "ids
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-const ENDPOINTS = ["", "_TRACES", "_METRICS"].map((signal) => `OTEL_EXPORTER_OTLP${signal}_ENDPOINT`);
-const EXPORTERS = ["OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER"];
-
-/** True when the standard variables ask for telemetry: an `OTEL_EXPORTER_OTLP_*ENDPOINT`, or an exporter of traces or metrics other than `none`. */
+/** True when the standard variables ask for telemetry: an `OTEL_EXPORTER_OTLP_*ENDPOINT`, or an exporter of traces, metrics or logs other than `none`. */
 export function isTelemetryAsked(env: Environment = process.env): boolean {
   if (env.OTEL_SDK_DISABLED === "true") return false;
-  if (EXPORTERS.every((name) => env[name] === "none")) return false;
-  return (
-    EXPORTERS.some((name) => env[name] !== undefined && !["", "none"].includes(env[name])) ||
-    ENDPOINTS.some((name) => Boolean(env[name]))
-  );
+  return (["TRACES", "METRICS", "LOGS"] as const).some((signal) => isAsked(signal, env));
+}
+
+/** A log goes where it went before, and elsewhere only when that is said of the log itself. */
+function isAsked(signal: "TRACES" | "METRICS" | "LOGS", env: Environment): boolean {
+  const exporter = env[`OTEL_${signal}_EXPORTER`];
+  if (exporter) return exporter !== "none";
+  const isForAll = signal !== "LOGS" && Boolean(env.OTEL_EXPORTER_OTLP_ENDPOINT);
+  return isForAll || Boolean(env[`OTEL_EXPORTER_OTLP_${signal}_ENDPOINT`]);
 }
 
 /**
@@ -63,6 +65,7 @@ export async function startTelemetry(options: TelemetryOptions = {}): Promise<Te
   const hung: Middleware[] = [];
   if (process.env.OTEL_TRACES_EXPORTER !== "none") hung.push(tracing({ ...options, ids, isKept: sampling?.isKept }));
   if (metricReaders.length > 0) hung.push(metering({ instruments: book.instruments }));
+  if (process.env.OTEL_LOGS_EXPORTER !== "none") hung.push(logging());
   processMiddleware().push(...hung);
   let ending: Promise<void> | undefined;
   const shutdown = () => {
@@ -87,10 +90,9 @@ function setDefaults(env: NodeJS.ProcessEnv): void {
   env.OTEL_BSP_SCHEDULE_DELAY ??= "1000";
   // The SDK counts what it drops, but only when it is asked to: otel.sdk.processor.span.processed, error.type queue_full.
   env.OTEL_NODE_EXPERIMENTAL_SDK_METRICS ??= "true";
-  // Traces may be asked for alone, as with a Jaeger: it has no place for anything else.
-  const isTracesOnly = !env.OTEL_EXPORTER_OTLP_ENDPOINT && !env.OTEL_EXPORTER_OTLP_METRICS_ENDPOINT;
-  if (isTracesOnly) env.OTEL_METRICS_EXPORTER ??= "none";
-  env.OTEL_LOGS_EXPORTER ??= "none";
+  // Each may be asked for alone, as traces are with a Jaeger: it has no place for anything else.
+  for (const signal of ["TRACES", "METRICS", "LOGS"] as const)
+    if (!isAsked(signal, env)) env[`OTEL_${signal}_EXPORTER`] = "none";
 }
 
 interface Ending {

@@ -21,8 +21,9 @@ import { attachEngine, type Engine } from "./engine.ts";
 import { createDispatching, type Dispatching } from "./enqueue/dispatching.ts";
 import { switchable } from "./enqueue/stand-in.ts";
 import { invalidOption } from "./errors.ts";
-import { announceTo, type Middleware, type Notice, processMiddleware } from "./middleware.ts";
+import { announceTo, type LogLine, type Middleware, type Notice, processMiddleware } from "./middleware.ts";
 import { createObserver } from "./observe.ts";
+import { listener } from "./overhear.ts";
 import { createDefaultLogger } from "./stock/default-logger.ts";
 
 /**
@@ -67,7 +68,8 @@ function createEngine(
   const { options } = broker;
   const settings = lazily(() => brokerSettings(options, process.env));
   const logger = options.logger ?? createDefaultLogger(() => settings().logLevel);
-  const middleware = withProcess(createObserver(logger));
+  const hear = (line: LogLine) => listener(processMiddleware())?.(line);
+  const middleware = withProcess(createObserver(logger, { hear }));
   const announce = (notice: Notice) => announceTo(middleware(), notice);
   const incarnation = newIncarnation();
   const engine: Engine = {

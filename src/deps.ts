@@ -8,6 +8,7 @@ import { getBroker, getRun } from "./di/leaves.ts";
 import { type Provider, provider } from "./di/provider.ts";
 import { engineOf } from "./engine.ts";
 import { invalidOption } from "./errors.ts";
+import { listener, overhear } from "./overhear.ts";
 import {
   createEventPublisher,
   getOutgoing,
@@ -114,7 +115,10 @@ export const getLogger: Provider<Logger, "run"> = provider({
   deps: { broker: getBroker, worker: getWorkerInfo, run: getRun },
   async provide({ broker, worker, run }, use) {
     const bindings = { ...run.bindings, queue: run.queue, worker: worker.worker };
-    return use(engineOf(broker).logger.child(bindings) as Logger);
+    const { logger, middleware } = engineOf(broker);
+    const hear = listener(middleware);
+    const child = logger.child(bindings) as Logger;
+    return use(hear === undefined ? child : overhear(child, bindings, hear));
   },
 });
 

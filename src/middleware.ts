@@ -112,6 +112,15 @@ export type Notice =
       readonly facts?: Readonly<Record<string, unknown>>;
     };
 
+/** A line of the log. */
+export interface LogLine {
+  readonly level: "trace" | "debug" | "info" | "warn" | "error" | "fatal";
+  readonly facts: Readonly<Record<string, unknown>>;
+  readonly message: string;
+  /** The trace context of the attempt that it tells of. Default: that in which it is written. */
+  readonly carrier?: Carrier | undefined;
+}
+
 /** How a dispatch ended. */
 export interface Sent {
   /** What Redis did not take it for; absent when it did. */
@@ -140,6 +149,8 @@ export interface Middleware {
   attempt?(execution: Execution): Hook<Ended> | undefined;
   /** Hears of everything that the engine tells. */
   notice?(notice: Notice): void;
+  /** Hears of each line that the broker's log is given, by the engine or by a handler's `getLogger`. */
+  log?(line: LogLine): void;
 }
 
 const KEY = Symbol.for("tasktrail.middleware");

@@ -2,29 +2,37 @@ import { discreet } from "../streams/connect.ts";
 import type { LedgerEvent } from "../streams/events.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { LoggerLike } from "./define/broker.ts";
-import type { Middleware, Notice } from "./middleware.ts";
+import type { LogLine, Middleware, Notice } from "./middleware.ts";
+import { isEnabled } from "./overhear.ts";
 
 /** Lines of one class are at least so far apart, in ms; those between are counted. */
 const QUIET_MS = 5_000;
 /** Classes that are kept apart. Past that all are forgotten: a log that says too much is better than one that grows. */
 const MOST_CLASSES = 1_000;
 
-/** A line of the log. */
-interface Line {
+/** A line, as it is worded. */
+interface Line extends LogLine {
   readonly level: "debug" | "info" | "warn" | "error";
-  readonly facts: Readonly<Record<string, unknown>>;
-  readonly message: string;
   /** Lines of one class are told once in a while. Default: each is told. */
   readonly class?: string;
 }
 
+/** What an observer works with. */
+export interface ObserverOptions {
+  readonly clock?: Clock | undefined;
+  /** Hears of each line that is written. */
+  readonly hear?: ((line: LogLine) => void) | undefined;
+}
+
 /** Puts what the engine tells into words, for people who read logs: one line per class of trouble every five seconds, with a count of those it left out. */
-export function createObserver(logger: LoggerLike, clock: Clock = systemClock): Middleware {
+export function createObserver(logger: LoggerLike, { clock = systemClock, hear }: ObserverOptions = {}): Middleware {
   const quiet = createQuiet(clock);
   const write = (line: Line) => {
     const suppressed = line.class === undefined ? 0 : quiet(line.class);
     if (suppressed === undefined) return;
-    logger[line.level](suppressed === 0 ? line.facts : { ...line.facts, suppressed }, line.message);
+    const facts = suppressed === 0 ? line.facts : { ...line.facts, suppressed };
+    logger[line.level](facts, line.message);
+    if (hear !== undefined && isEnabled(logger, line.level)) hear({ ...line, facts });
   };
   return {
     name: "tasktrail.log",
@@ -138,9 +146,10 @@ function wordedEvent(event: Partial<LedgerEvent>): Line | undefined {
       const { type, run, task, reason, holder } = event;
       return {
         level: "info",
-        facts: { run, task, reason, holder },
+        facts: { run, task, reason, holder, ...traceOf(event) },
         message: "run was skipped",
         class: `${type} ${task}`,
+        carrier: event,
       };
     }
     case "run.died": {
@@ -148,21 +157,28 @@ function wordedEvent(event: Partial<LedgerEvent>): Line | undefined {
       const name = `${type} ${task} ${error?.fingerprint}`;
       return {
         level: "error",
-        facts: { run, task, attempt, reason, err: error },
+        facts: { run, task, attempt, reason, err: error, ...traceOf(event) },
         message: "run has died",
         class: name,
+        carrier: event,
       };
     }
     case "run.failed": {
       const { type, run, task, attempt, error } = event;
       const name = `${type} ${task} ${error?.fingerprint}`;
       const retryAt = event.retryAt === undefined ? undefined : new Date(event.retryAt).toISOString();
-      const facts = { run, task, attempt, err: error, retryAt };
-      return { level: "warn", facts, message: "attempt has failed", class: name };
+      const facts = { run, task, attempt, err: error, retryAt, ...traceOf(event) };
+      return { level: "warn", facts, message: "attempt has failed", class: name, carrier: event };
     }
     default:
       return undefined;
   }
+}
+
+/** Under the name that the lines of handlers have it. */
+function traceOf({ traceparent }: Partial<LedgerEvent>): { readonly trace_id?: string } {
+  const id = traceparent?.split("-")[1];
+  return id === undefined ? {} : { trace_id: id };
 }
 
 /** Under the name that pino knows how to write errors by. */

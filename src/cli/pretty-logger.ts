@@ -9,9 +9,10 @@ const LOOK: Readonly<Record<string, Style>> = { debug: "dim", info: "green", war
 /** A logger for people: a line with the time, the level, the message and the bindings; an error's stack beneath it. */
 export function createPrettyLogger(terminal: Terminal, level: string): LoggerLike {
   const least = LEVELS.indexOf(level as "info");
+  const isWritten = (name: string) => LEVELS.indexOf(name as "info") >= least;
   const make = (bound: object): LoggerLike => {
     const log = (name: "debug" | "info" | "warn" | "error") => (bindings: object, message?: string) => {
-      if (LEVELS.indexOf(name) < least) return;
+      if (!isWritten(name)) return;
       for (const line of linesOf(
         { name, bindings: { ...bound, ...given(bindings) }, message: message ?? plain(bindings) },
         terminal,
@@ -25,6 +26,7 @@ export function createPrettyLogger(terminal: Terminal, level: string): LoggerLik
       warn: log("warn"),
       error: log("error"),
       child: (bindings) => make({ ...bound, ...bindings }),
+      isLevelEnabled: isWritten,
     };
   };
   return make({});

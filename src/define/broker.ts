@@ -21,6 +21,8 @@ export interface LoggerLike {
   warn(bindings: object, message?: string): void;
   error(bindings: object, message?: string): void;
   child(bindings: Record<string, unknown>): LoggerLike;
+  /** Whether lines of a level are written at all. Default: yes. */
+  isLevelEnabled?(level: string): boolean;
 }
 
 /**

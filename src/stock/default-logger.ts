@@ -18,6 +18,7 @@ export function createDefaultLogger(level: () => string): LoggerLike {
     warn: (bindings, message) => logger().warn(bindings, message),
     error: (bindings, message) => logger().error(bindings, message),
     child: (bindings) => logger().child(bindings),
+    isLevelEnabled: (name) => logger().isLevelEnabled(name),
   };
 }
 

@@ -4,6 +4,7 @@ import { enqueueBenches } from "./benches/enqueue.ts";
 import { features } from "./benches/features.ts";
 import { latency } from "./benches/latency.ts";
 import { memoryBenches } from "./benches/memory.ts";
+import { otelBench } from "./benches/otel.ts";
 import { outboxBenches } from "./benches/outbox.ts";
 import { processes } from "./benches/processes.ts";
 import { passed, sustained } from "./benches/projected.ts";
@@ -21,4 +22,5 @@ export const benches: readonly Bench[] = [
   ...outboxBenches,
   coldStart,
   passed,
+  otelBench,
 ];

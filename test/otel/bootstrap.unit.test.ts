@@ -15,6 +15,9 @@ test("telemetry is asked for by the standard variables, and by nothing else", ()
     [{ OTEL_TRACES_EXPORTER: "console" }, true],
     [{ OTEL_METRICS_EXPORTER: "prometheus" }, true],
     [{ OTEL_EXPORTER_OTLP_ENDPOINT: "" }, false],
+    [{ OTEL_LOGS_EXPORTER: "otlp" }, true],
+    [{ OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: "http://127.0.0.1:4318/v1/logs" }, true],
+    [{ OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: "http://127.0.0.1:4318/v1/logs", OTEL_LOGS_EXPORTER: "none" }, false],
   ];
   for (const [env, expected] of cases) assert.equal(isTelemetryAsked(env), expected, JSON.stringify(env));
 });

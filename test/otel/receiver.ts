@@ -20,10 +20,21 @@ export interface ReceivedSpan {
   readonly service: unknown;
 }
 
+/** A line of a log as it came in. */
+export interface ReceivedLog {
+  readonly body: unknown;
+  readonly severity: string;
+  readonly traceId: string | undefined;
+  readonly spanId: string | undefined;
+  readonly attributes: Readonly<Record<string, unknown>>;
+  readonly service: unknown;
+}
+
 /** A collector for tests: takes OTLP over HTTP as JSON, and keeps it. */
 export interface Receiver extends AsyncDisposable {
   readonly url: string;
   readonly spans: readonly ReceivedSpan[];
+  readonly logs: readonly ReceivedLog[];
   readonly metricNames: ReadonlySet<string>;
   /** The variables that have an SDK send here. */
   readonly env: Readonly<Record<string, string>>;
@@ -34,11 +45,13 @@ export interface Receiver extends AsyncDisposable {
 /** Starts it on a free port. */
 export async function startReceiver(): Promise<Receiver> {
   const spans: ReceivedSpan[] = [];
+  const logs: ReceivedLog[] = [];
   const metricNames = new Set<string>();
   const waiters = new Set<() => void>();
   const server = createServer(async (request, response) => {
     const body = await bodyOf(request);
     if (request.url === "/v1/traces") spans.push(...toSpans(body));
+    if (request.url === "/v1/logs") logs.push(...toLogs(body));
     if (request.url === "/v1/metrics") for (const name of namesIn(body)) metricNames.add(name);
     response.writeHead(200, { "content-type": "application/json" }).end("{}");
     for (const look of waiters) look();
@@ -48,6 +61,7 @@ export async function startReceiver(): Promise<Receiver> {
   return {
     url,
     spans,
+    logs,
     metricNames,
     env: {
       OTEL_EXPORTER_OTLP_ENDPOINT: url,
@@ -112,11 +126,22 @@ interface OtlpSpan {
   readonly events?: readonly { readonly name: string; readonly attributes?: readonly Pair[] }[];
   readonly status?: { readonly code?: number };
 }
-/** A request of traces or metrics, as far as the tests look into it. */
+interface OtlpLog {
+  readonly body?: Readonly<Record<string, unknown>>;
+  readonly severityText?: string;
+  readonly traceId?: string;
+  readonly spanId?: string;
+  readonly attributes?: readonly Pair[];
+}
+/** A request of traces, metrics or logs, as far as the tests look into it. */
 export interface Body {
   readonly resourceSpans?: readonly {
     readonly resource: { readonly attributes: readonly Pair[] };
     readonly scopeSpans: readonly { readonly spans: readonly OtlpSpan[] }[];
+  }[];
+  readonly resourceLogs?: readonly {
+    readonly resource: { readonly attributes: readonly Pair[] };
+    readonly scopeLogs: readonly { readonly logRecords: readonly OtlpLog[] }[];
   }[];
   readonly resourceMetrics?: readonly {
     readonly scopeMetrics: readonly { readonly metrics: readonly { readonly name: string }[] }[];
@@ -150,6 +175,24 @@ function toSpan(span: OtlpSpan, service: unknown): ReceivedSpan {
     status: span.status?.code ?? 0,
     service,
   };
+}
+
+function toLogs({ resourceLogs = [] }: Body): ReceivedLog[] {
+  return resourceLogs.flatMap(({ resource, scopeLogs }) => {
+    const service = toObject(resource.attributes)["service.name"];
+    return scopeLogs
+      .flatMap(({ logRecords }) => logRecords)
+      .map(({ body = {}, severityText = "", traceId, spanId, attributes }) => {
+        const place = { traceId: traceId || undefined, spanId: spanId || undefined };
+        return {
+          body: Object.values(body)[0],
+          severity: severityText,
+          ...place,
+          attributes: toObject(attributes),
+          service,
+        };
+      });
+  });
 }
 
 /** Whole numbers may be spelt as text in OTLP's JSON. */

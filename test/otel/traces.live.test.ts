@@ -3,7 +3,7 @@ import { test } from "node:test";
 import pg from "pg";
 import { idsOfAttempt } from "../../otel/ids.ts";
 import { tasktrail } from "../src/cli/tasktrail.ts";
-import { type ReceivedSpan, startReceiver } from "./receiver.ts";
+import { type ReceivedLog, type ReceivedSpan, startReceiver } from "./receiver.ts";
 import { setScene } from "./scene.ts";
 
 const PRODUCER = 4;
@@ -17,7 +17,7 @@ const linksOf = (span: ReceivedSpan) => span.links.map(({ relation, spanId }) =>
 
 test("a request, a task that fails twice and succeeds elsewhere, its child and a cron run are traces of the right shape", async () => {
   await using receiver = await startReceiver();
-  await using scene = await setScene(receiver.env);
+  await using scene = await setScene({ ...receiver.env, OTEL_LOGS_EXPORTER: "otlp" });
   const front = await scene.front();
   const unlucky = await scene.role("worker", "worker-a");
   const run = await (await fetch(`${front.url}/orders`)).text();
@@ -83,8 +83,25 @@ test("a request, a task that fails twice and succeeds elsewhere, its child and a
   assert.equal(await lucky.stop(), 0);
   await front.stop();
   for (const name of METRICS_SEEN) assert.ok(receiver.metricNames.has(name), name);
+  assertLogs(receiver.logs, { first, third: receipt });
   await assertRows(scene.env.DATABASE_URL as string, { run: request.traceId, cron: fire.traceId });
 });
+
+/** Lines of handlers and of the engine stand in the span that they tell of, though the engine tells afterwards. */
+function assertLogs(
+  logs: readonly ReceivedLog[],
+  spans: { readonly first: ReceivedSpan; readonly third: ReceivedSpan },
+) {
+  const said = logs.find(({ body }) => body === "receipt sent");
+  assert.deepEqual([said?.severity, said?.traceId, said?.spanId], ["INFO", spans.third.traceId, spans.third.spanId]);
+  const { "tasktrail.task.name": task, "tasktrail.run.id": run, trace_id: spelt } = said?.attributes ?? {};
+  assert.deepEqual([task, run, spelt], ["send_receipt", spans.third.attributes["tasktrail.run.id"], undefined]);
+  const failed = logs.find(({ body }) => body === "attempt has failed");
+  assert.deepEqual([failed?.severity, failed?.spanId, failed?.service], ["WARN", spans.first.spanId, "worker-a"]);
+  assert.equal(failed?.attributes["exception.type"], "RangeError");
+  assert.match(String(failed?.attributes["exception.stacktrace"]), /no stock at attempt 1\n +at .*orders\.ts/);
+  assert.ok(logs.some(({ body, service }) => body === "worker has stopped" && service === "worker-b"));
+}
 
 const METRICS_SEEN = [
   "messaging.client.sent.messages",

@@ -17,7 +17,7 @@ function openObserver() {
     error: log("error"),
     child: () => logger,
   };
-  const observer = createObserver(logger, { now: () => now, elapsed: () => now });
+  const observer = createObserver(logger, { clock: { now: () => now, elapsed: () => now } });
   return {
     lines,
     tell: (notice: Notice) => observer.notice?.(notice),
