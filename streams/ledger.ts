@@ -164,6 +164,8 @@ export async function waitForAny(
 
 /** Compares two stream ids as the two numbers they are. As strings they would compare wrongly. */
 export function compareIds(a: string, b: string): number {
+  // Of the same shape, which nearly all are, they compare as texts, too.
+  if (a.length === b.length && a.indexOf("-") === b.indexOf("-")) return a < b ? -1 : a > b ? 1 : 0;
   const [aMs, aSeq] = splitId(a);
   const [bMs, bSeq] = splitId(b);
   return aMs - bMs || aSeq - bSeq;

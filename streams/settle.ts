@@ -44,6 +44,8 @@ export interface Settled {
   /** Cancel requests that wait in the lane. */
   readonly cancelRequests: number;
   readonly ledgerId: string;
+  /** What was recorded, unless it was refused. */
+  readonly events: readonly EventDraft[];
 }
 
 /** The parts of a settle call. */
@@ -52,17 +54,15 @@ export interface SettleCall {
   readonly settlements: readonly Settlement[];
   /** Notes that go with it, such as `run.fenced` of those that were refused before. */
   readonly notes?: readonly EventDraft[];
-  /** Makes no difference: the script itself takes away the cancel requests of runs that end. */
-  readonly hasCancelRequests?: boolean;
 }
 
 /** Settles entries in one call: all or none. Tried again until it has answered, or the signal is aborted. Throws CallFailed. */
 export async function settle(lane: Lane, settleCall: SettleCall, limits: CallLimits = {}): Promise<Settled> {
   const call = await lane.nextCall();
   try {
-    const { keys, args, owners } = build(lane, call.number, settleCall);
+    const { keys, args, owners, events } = build(lane, call.number, settleCall);
     const reply = await callScript(lane, { script: "settle", keys, args }, limits);
-    return toSettled(reply, owners);
+    return { ...toSettled(reply, owners), events };
   } finally {
     call.done();
   }
@@ -70,6 +70,8 @@ export async function settle(lane: Lane, settleCall: SettleCall, limits: CallLim
 
 interface Built {
   readonly keys: string[];
+  /** Starts and endings that need no more than two words each. */
+  readonly plain: Settlement[];
   readonly operations: (string | number)[];
   /** The settlement of each operation, in order. */
   readonly owners: Settlement[];
@@ -79,20 +81,49 @@ function build(
   lane: Lane,
   call: number,
   { consumer, settlements, notes = [] }: SettleCall,
-): { keys: string[]; args: (string | number)[]; owners: Settlement[] } {
-  const { keys } = lane;
-  const events = [...settlements.flatMap((one) => one.events), ...notes];
-  const built: Built = { keys: [...fixedKeys(lane)], operations: [], owners: [] };
-  const endedToo = new Set(settlements.filter((one) => one.kind !== "started").map((one) => one.delivery));
+): { keys: string[]; args: (string | number)[]; owners: Settlement[]; events: EventDraft[] } {
+  const events: EventDraft[] = [];
+  const built: Built = { keys: fixedKeys(lane), plain: [], operations: [], owners: [] };
+  const { endedToo, hasStrike } = survey(settlements);
   const ranges: IdRanges = { 1: ["", ""], 2: ["", ""] };
   for (const one of settlements) {
-    if (one.kind === "started" && !one.isStrike && endedToo.has(one.delivery)) continue; // its ending checks the same token
+    for (const event of one.events) events.push(event);
+    if (one.kind === "started" && one.isStrike !== true && endedToo?.has(one.delivery)) continue; // its ending checks the same token
     widen(ranges[one.delivery.stream], one.delivery.id);
-    addOperations(keys, built, one);
+    if (hasStrike || !isPlain(one)) addOperations(lane.keys, built, one);
+    else built.plain.push(one);
   }
+  for (const note of notes) events.push(note);
+  const { keys, plain, operations, owners } = built;
   const header = lane.header(call, { worker: consumer });
-  const args = [consumer, call, header, events.length, encodeEvents(events), DEAD_KEPT, ...ranges[1], ...ranges[2]];
-  return { keys: built.keys, args: args.concat(built.operations), owners: built.owners };
+  const batch = [consumer, call, header, events.length, encodeEvents(events), DEAD_KEPT, ...ranges[1], ...ranges[2]];
+  const args = batch.concat(wordsOf(plain), operations);
+  return { keys, args, owners: plain.concat(owners), events };
+}
+
+/** What has to be known of all before one is written. */
+function survey(settlements: readonly Settlement[]): { endedToo: Set<Delivery> | undefined; hasStrike: boolean } {
+  const starts = settlements.filter((one) => one.kind === "started");
+  if (starts.length === 0) return { endedToo: undefined, hasStrike: false };
+  const others = settlements.filter((one) => one.kind !== "started");
+  return {
+    endedToo: new Set(others.map((one) => one.delivery)),
+    hasStrike: starts.some((one) => one.isStrike === true),
+  };
+}
+
+/** True for what nearly all are: the start or the ending of a first delivery, with no result to keep and no key to let go. Arguments are the largest cost of a script, so that these share one. */
+function isPlain(one: Settlement): boolean {
+  const { stream, delivery, entry } = one.delivery;
+  if (stream !== 1 || delivery !== 1) return false;
+  return one.kind === "started" || (one.kind === "ended" && one.result === undefined && entry.key === "");
+}
+
+function wordsOf(plain: readonly Settlement[]): string {
+  let words = "";
+  for (const { kind, delivery } of plain)
+    words += kind === "started" ? `h${delivery.id}\0\0` : `e${delivery.id}\0${delivery.entry.run}\0`;
+  return words;
 }
 
 function fixedKeys({ keys, incarnation }: Lane): string[] {
@@ -104,8 +135,8 @@ function fixedKeys({ keys, incarnation }: Lane): string[] {
 type IdRanges = Record<StreamNumber, [lowest: string, highest: string]>;
 
 function widen(range: [string, string], id: string): void {
-  if (range[0] === "" || compareIds(id, range[0]) < 0) range[0] = id;
   if (range[1] === "" || compareIds(id, range[1]) > 0) range[1] = id;
+  if (range[0] === "" || compareIds(id, range[0]) < 0) range[0] = id;
 }
 
 function addOperations(keys: LaneKeys, built: Built, one: Settlement): void {
@@ -143,7 +174,7 @@ function whole(attempt: number): number {
   return Number.isSafeInteger(attempt) && attempt >= 0 ? attempt : 0;
 }
 
-function toSettled(reply: readonly unknown[], owners: readonly Settlement[]): Settled {
+function toSettled(reply: readonly unknown[], owners: readonly Settlement[]): Omit<Settled, "events"> {
   const status = String(reply[0]);
   if (status === "stale")
     throw new Error("a settle call came after sixteen later ones of this process: its fate is unknown");

@@ -16,6 +16,7 @@ export interface Decoded {
 type Sides = Pick<TaskRecord, "name" | "input" | "output">;
 
 const nothing: Encoded = Object.freeze({ json: "", value: undefined });
+const noInput: Decoded = Object.freeze({ value: undefined });
 
 /**
  * What travels of an input: the schema's encoded value, or the value as given where the schema goes one way only.
@@ -30,7 +31,7 @@ export function encodeInput(task: Sides, value: unknown, maxBytes: number): Enco
 /** The input behind a run's body, as the handler sees it. Throws NotJson when the body is unreadable, InvalidInput when it does not fit. */
 export function decodeInput(task: Sides, json: string): Decoded | Promise<Decoded> {
   // A producer may be older than the task's loss of its input: what nobody reads is let pass.
-  return task.input === undefined ? { value: undefined } : decode(task.input, json, inputOf(task));
+  return task.input === undefined ? noInput : decode(task.input, json, inputOf(task));
 }
 
 /** What travels of a result. Without a contract, the value itself. Throws InvalidResult, NotJson or TooLarge. */
@@ -70,8 +71,17 @@ interface Side {
   readonly invalid: (issues: readonly Issue[]) => TasktrailError;
 }
 
-function inputOf({ name }: Sides): Side {
-  return { place: { name: "input", owner: `task "${name}"` }, invalid: (issues) => invalidInput(name, issues) };
+/** The input's side of each task: asked for by every run, and always the same. */
+const inputs = new WeakMap<Sides, Side>();
+
+function inputOf(task: Sides): Side {
+  let side = inputs.get(task);
+  if (side === undefined) {
+    const { name } = task;
+    side = { place: { name: "input", owner: `task "${name}"` }, invalid: (issues) => invalidInput(name, issues) };
+    inputs.set(task, side);
+  }
+  return side;
 }
 
 function resultOf({ name }: Sides): Side {
@@ -87,7 +97,8 @@ function encode(schema: AnySchema, given: unknown, side: Side & { readonly maxBy
 
 function decode(schema: AnySchema, json: string, side: Side): Decoded | Promise<Decoded> {
   const validated = schema["~standard"].validate(fromJson(json, side.place));
-  return after(validated, (result) => ({ value: valueIn(result, schema, side) }));
+  if (isPromise(validated)) return validated.then((result) => ({ value: valueIn(result, schema, side) }));
+  return { value: valueIn(validated, schema, side) };
 }
 
 function valueIn(result: SchemaResult<unknown>, schema: Schema, { place, invalid }: Side): unknown {

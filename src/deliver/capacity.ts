@@ -78,7 +78,8 @@ export function createCapacity(concurrency: number, elapsed: () => number): Capa
       counts[counted(hold, from)] -= 1;
       hold.phase = to;
       if (to !== "gone") counts[to] += 1;
-      if ((to === "settling" || to === "gone") && from !== "settling") doneCount += 1;
+      if (to === "waiting" || to === "running") return; // makes no room
+      if (from !== "settling") doneCount += 1;
       if (waiters.length > 0) wake();
     },
     countOf: (phase) => (phase === "waiting" ? counts.waiting + counts.suspects : counts[phase]),

@@ -1,5 +1,6 @@
 import type { Delivery } from "../../streams/entry.ts";
 import type { Lane } from "../../streams/lane.ts";
+import type { Settlement } from "../../streams/settle.ts";
 import { type Bell, createBell } from "../bell.ts";
 import type { TasktrailError } from "../errors.ts";
 
@@ -20,6 +21,21 @@ export interface Hold {
   isCancelled: boolean;
   /** Aborts the handler that runs for it. */
   abort: ((reason: TasktrailError) => void) | undefined;
+  /** Its start, until Redis has taken it. */
+  start: Outgoing | undefined;
+}
+
+/** A settlement on its way to Redis. */
+export interface Outgoing {
+  readonly hold: Hold;
+  settlement: Settlement;
+  /** About how many it takes on the wire. */
+  bytes: number;
+  isSent: boolean;
+  /** Of a start that was sent: the outcome that waits for it. */
+  next: Outgoing | undefined;
+  /** Hears what was accepted; undefined: nothing was. */
+  onDone: ((accepted: Settlement | undefined) => void) | undefined;
 }
 
 /** One queue's lane, as one worker works it. */
@@ -75,13 +91,22 @@ export function expectDue(workLane: WorkLane, dueAt: number): void {
 
 /** What tells an entry from the others of its lane. */
 export function holdKey(entry: { readonly stream: number; readonly id: string }): string {
-  return `${entry.stream} ${entry.id}`;
+  return entry.stream === 1 ? entry.id : `again ${entry.id}`;
 }
 
 /** Takes an entry into the worker's hands. */
 export function hold(workLane: WorkLane, delivery: Delivery, now: number): Hold {
   const key = holdKey(delivery);
-  const held: Hold = { key, delivery, workLane, since: now, phase: "waiting", isCancelled: false, abort: undefined };
+  const held: Hold = {
+    key,
+    delivery,
+    workLane,
+    since: now,
+    phase: "waiting",
+    isCancelled: false,
+    abort: undefined,
+    start: undefined,
+  };
   workLane.holds.set(key, held);
   return held;
 }

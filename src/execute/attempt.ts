@@ -6,7 +6,6 @@ import type { TaskRecord } from "../define/task.ts";
 import type { Hold } from "../deliver/work-lane.ts";
 import type { TasktrailError } from "../errors.ts";
 import type { Carrier, Ended } from "../middleware.ts";
-import type { RunContext } from "../run.ts";
 import type { Timed } from "./deadline.ts";
 import type { Effect } from "./invoke.ts";
 
@@ -32,7 +31,10 @@ export interface Attempt extends Timed {
   isDue: boolean;
   /** Its outcome is known, or nobody waits for it any more: what the handler still does is not recorded. */
   isOver: boolean;
-  told: Abortable | undefined;
+  /** Behind the signal of its handler, once that has been asked for. */
+  controller: AbortController | undefined;
+  /** What its handler has reported, once it has. */
+  progress: Progress | undefined;
   /** JSON of the result, once there is one. */
   resultJson: string;
   /** The handler returned, and what it returned cannot travel. */
@@ -47,10 +49,9 @@ export interface Attempt extends Timed {
   onEnded: ((ended: Ended) => void) | undefined;
 }
 
-/** What a handler is told of its run, and the strings to it. */
-export interface Abortable {
-  readonly context: RunContext;
-  abort(reason: TasktrailError): void;
-  /** Ends what it had begun; gives the last progress that has not been recorded. */
+/** Takes a handler's reports of how far it is. */
+export interface Progress {
+  report(done: number, total?: number, note?: string): void;
+  /** Ends the reporting; gives the last progress that has not been recorded. */
   close(): EventDraft<"run.progressed"> | undefined;
 }

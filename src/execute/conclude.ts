@@ -23,6 +23,10 @@ export interface Concluded {
 
 /** Judges an attempt that is over, and sends what became of its run on its way. */
 export function conclude(attempt: Attempt, { outcome, durationMs }: Concluded, parts: ConcludeParts): Ended {
+  if (outcome.isSuccess && attempt.progress === undefined && attempt.lock === undefined) {
+    parts.settler.conclude(attempt.hold, success(attempt, durationMs)); // nearly all of them: there is nothing to judge
+    return { kind: "succeeded", durationMs };
+  }
   const { hold, policies, abortedBy, record } = attempt;
   const { entry } = hold.delivery;
   const facts = { task: record.name, run: entry.run };
@@ -34,7 +38,7 @@ export function conclude(attempt: Attempt, { outcome, durationMs }: Concluded, p
     random: parts.random,
     report: (what) => parts.announce({ kind: "problem", what, facts }),
   });
-  const progress = attempt.told?.close();
+  const progress = attempt.progress?.close();
   if (verdict.kind === "released" || verdict.kind === "dropped") {
     parts.capacity.shift(hold, "gone");
     letGo(hold);

@@ -1,10 +1,10 @@
-import type { Entry } from "../../streams/entry.ts";
+import { inspect } from "node:util";
 import type { EventDraft } from "../../streams/events.ts";
 import type { Clock } from "../clock.ts";
 import { type Duration, durationMs } from "../define/duration.ts";
 import { invalidOption, lockLost, type TasktrailError, timedOut } from "../errors.ts";
 import type { RunContext, Slot } from "../run.ts";
-import type { Abortable, Attempt } from "./attempt.ts";
+import type { Attempt, Progress } from "./attempt.ts";
 import { cleanText } from "./recorded-error.ts";
 import { ofAttempt } from "./settlement.ts";
 
@@ -20,53 +20,85 @@ export interface ContextParts {
   readonly onExtended: (attempt: Attempt) => void;
 }
 
-/** The third argument of a handler. What costs something, such as the signal, is made when it is asked for. */
-export function makeRunContext(attempt: Attempt, parts: ContextParts): Abortable {
-  const { meta, hold, carrier } = attempt;
-  const { entry, delivery } = hold.delivery;
-  const traceId = carrier.traceparent?.split("-")[1];
-  let controller: AbortController | undefined;
-  let progress: Progress | undefined;
-  const context: Writable<RunContext> = {
-    id: entry.run,
-    task: entry.task,
-    queue: hold.workLane.queue,
-    attempt: entry.attempt,
-    get signal() {
-      controller ??= new AbortController();
-      if (attempt.abortedBy !== undefined && !controller.signal.aborted) controller.abort(attempt.abortedBy);
-      return controller.signal;
-    },
-    fencingToken: String(entry.attempt * 65_536 + delivery),
-    enqueuedAt: new Date(meta.enqueuedAt),
-    labels: meta.labels ?? noLabels,
-    traceId,
-    bindings: bindingsOf(entry, traceId),
-    progress(done, total, note) {
-      progress ??= trackProgress(attempt, parts);
-      progress.report(done, total, note);
-    },
-    extend: (by) => extend(attempt, parts, by),
-    onCommit(effect) {
-      if (typeof effect !== "function") throw invalidOption("onCommit", "takes a function");
-      attempt.effects.push(effect);
-    },
-  };
+/** The third argument of a handler. What costs something is made when it is asked for. */
+export function makeRunContext(attempt: Attempt, parts: ContextParts): RunContext {
+  const { meta, hold } = attempt;
+  const { entry } = hold.delivery;
+  const context = Object.create(shared) as Writable<Own>;
+  context.id = entry.run;
+  context.task = entry.task;
+  context.queue = hold.workLane.queue;
+  context.attempt = entry.attempt;
+  context.labels = meta.labels ?? noLabels;
+  context[OF] = attempt;
+  context[PARTS] = parts;
   if (meta.cron !== undefined) context.slot = slotOf(meta.cron);
-  return {
-    context,
-    abort(reason: TasktrailError) {
-      attempt.abortedBy ??= reason;
-      controller?.abort(attempt.abortedBy);
-    },
-    close: () => progress?.close(),
-  };
+  return context;
+}
+
+const OF = Symbol("of");
+const PARTS = Symbol("parts");
+
+/** A context, and what its getters work with. */
+interface Own extends RunContext {
+  readonly [OF]: Attempt;
+  readonly [PARTS]: ContextParts;
 }
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
-function bindingsOf({ run, task, attempt }: Entry, traceId: string | undefined): RunContext["bindings"] {
-  return traceId === undefined ? { run, task, attempt } : { run, task, attempt, trace_id: traceId };
+/** What all contexts share: accessors and closures made for each run cost four times as much as the rest of it. */
+const shared = {
+  get signal(): AbortSignal {
+    const of = (this as unknown as Own)[OF];
+    of.controller ??= new AbortController();
+    if (of.abortedBy !== undefined && !of.controller.signal.aborted) of.controller.abort(of.abortedBy);
+    return of.controller.signal;
+  },
+  get fencingToken(): string {
+    const { entry, delivery } = (this as unknown as Own)[OF].hold.delivery;
+    return String(entry.attempt * 65_536 + delivery);
+  },
+  get enqueuedAt(): Date {
+    return new Date((this as unknown as Own)[OF].meta.enqueuedAt);
+  },
+  get traceId(): string | undefined {
+    return (this as unknown as Own)[OF].carrier.traceparent?.split("-")[1];
+  },
+  get bindings(): RunContext["bindings"] {
+    const { id: run, task, attempt, traceId } = this as unknown as Own;
+    return traceId === undefined ? { run, task, attempt } : { run, task, attempt, trace_id: traceId };
+  },
+  // Functions that handlers may take out of the context.
+  get progress(): RunContext["progress"] {
+    const { [OF]: of, [PARTS]: parts } = this as unknown as Own;
+    return (done, total, note) => {
+      of.progress ??= trackProgress(of, parts);
+      of.progress.report(done, total, note);
+    };
+  },
+  get extend(): RunContext["extend"] {
+    const { [OF]: of, [PARTS]: parts } = this as unknown as Own;
+    return (by) => extend(of, parts, by);
+  },
+  get onCommit(): RunContext["onCommit"] {
+    const of = (this as unknown as Own)[OF];
+    return (effect) => {
+      if (typeof effect !== "function") throw invalidOption("onCommit", "takes a function");
+      of.effects.push(effect);
+    };
+  },
+  /** Whoever logs a context sees the run, and not the engine behind it. */
+  [inspect.custom](): object {
+    const { id, task, queue, attempt, labels, slot } = this as unknown as Own;
+    return slot === undefined ? { id, task, queue, attempt, labels } : { id, task, queue, attempt, labels, slot };
+  },
+};
+
+/** Tells an attempt's handler to stop. The first reason is the one that counts. */
+export function abort(attempt: Attempt, reason: TasktrailError): void {
+  attempt.abortedBy ??= reason;
+  attempt.controller?.abort(attempt.abortedBy);
 }
 
 async function extend(attempt: Attempt, { clock, onExtended }: ContextParts, by: Duration): Promise<void> {
@@ -91,11 +123,6 @@ export function slotOf(slot: NonNullable<Attempt["meta"]["cron"]>): Slot {
     timezone,
     trigger,
   };
-}
-
-interface Progress {
-  report(done: number, total?: number, note?: string): void;
-  close(): EventDraft<"run.progressed"> | undefined;
 }
 
 /** The first report goes out at once, later ones when a second has passed; the last one is kept for the end. */

@@ -22,8 +22,8 @@ import { isExclusive, type Overlap } from "./overlap.ts";
 import type { Settler } from "./settle.ts";
 import * as settlement from "./settlement.ts";
 
-/** Entries taken at once, before the event loop gets its turn, in ms. */
-const SLICE_MS = 8;
+/** Entries are taken for so long before the event loop gets its turn, in ms: the outcomes of a turn go out together, and answers are read. */
+const SLICE_MS = 3;
 /** The waits of a run whose task nobody here knows, in ms. */
 const UNKNOWN_WAIT_MS = { least: 1_000, most: 30_000 };
 
@@ -73,21 +73,29 @@ export function createExecutor(parts: ExecutorParts): Executor {
   let isPumping = false;
   let isStopped = false;
 
+  let sliceEndsAt = 0;
+  /** Slots that handlers free within a slice are filled in the same turn of the event loop: a turn for each run would cost more than most runs do. */
   const schedule = () => {
     if (isPumping || isStopped) return;
     isPumping = true;
-    setImmediate(pump);
+    if (clock.elapsed() < sliceEndsAt) queueMicrotask(pump);
+    else setImmediate(turn);
+  };
+  const turn = () => {
+    sliceEndsAt = clock.elapsed() + SLICE_MS;
+    pump();
   };
   const pump = () => {
-    isPumping = false;
-    const until = clock.elapsed() + SLICE_MS;
-    while (!isStopped && capacity.countOf("running") < capacity.concurrency) {
+    while (!isStopped && hasFreeSlot()) {
       const next = nextHold();
-      if (next === undefined) return;
+      if (next === undefined) break;
       begin(next);
-      if (clock.elapsed() > until) return schedule();
+      if (clock.elapsed() > sliceEndsAt) break;
     }
+    isPumping = false;
+    if (backlog.size() > 0 && hasFreeSlot()) schedule();
   };
+  const hasFreeSlot = () => capacity.countOf("running") < capacity.concurrency;
   const nextHold = (): Hold | undefined => {
     const isAlone = suspect !== undefined && clock.elapsed() - suspect.since < parts.suspectAloneMs;
     return (isAlone ? undefined : suspects.shift()) ?? backlog.shift();

@@ -25,7 +25,11 @@ export interface InspectParts {
 
 /** Reads an entry. Pure; never throws. */
 export function inspectEntry(entry: Entry, { task: find, idOf }: InspectParts): Inspected {
-  const run = isRunId(entry.run) ? entry.run : idOf();
+  const isOurId = isRunId(entry.run);
+  const record = find(entry.task);
+  if (isOurId && record?.run !== undefined && isPlain(entry, record))
+    return { kind: "fit", run: entry.run, task: entry.task, meta: plainMeta(entry.meta), record };
+  const run = isOurId ? entry.run : idOf();
   const task = entry.task === "" ? "(none)" : cleanText(entry.task, 200);
   const undecodable = (why: string) => ({ kind: "undecodable", run, task, why }) as const;
   const version = Number(entry.v);
@@ -39,12 +43,24 @@ export function inspectEntry(entry: Entry, { task: find, idOf }: InspectParts): 
   if (!Number.isInteger(entry.attempt) || entry.attempt < 1) return undecodable("its attempt is no number from 1 on");
   if (!Number.isFinite(entry.expires)) return undecodable("its expiry is no number");
   if (meta === undefined) return undecodable("its meta is not what this engine writes");
-  const record = find(entry.task);
   if (!isKnownCodec(meta.codec)) return { kind: "unknown", run, task, meta, reason: "newer_format" };
   if (record?.run === undefined) return { kind: "unknown", run, task, meta, reason: "unknown_task" };
   if ((meta.taskVersion ?? 1) > record.version) return { kind: "unknown", run, task, meta, reason: "newer_version" };
   if (record.cron !== undefined && meta.cron === undefined) return undecodable("it is of a cron and names no slot");
   return { kind: "fit", run, task, meta, record };
+}
+
+const PLAIN_META = /^\{"enqueuedAt":\d{1,15}\}$/;
+const PLAIN_META_AT = '{"enqueuedAt":'.length;
+
+/** True for what nearly all entries are: of a task that is no cron, with nothing said of the run but when it was dispatched. */
+function isPlain({ v, attempt, expires, meta }: Entry, { cron }: TaskRecord): boolean {
+  if (v !== ENTRY_VERSION || cron !== undefined || expires !== 0) return false;
+  return attempt >= 1 && Number.isInteger(attempt) && PLAIN_META.test(meta);
+}
+
+function plainMeta(text: string): EntryMeta {
+  return { enqueuedAt: Number(text.slice(PLAIN_META_AT, -1)) };
 }
 
 /** An entry's meta; undefined when it is not what we write. Fields that this version does not know are kept. */

@@ -29,6 +29,11 @@ export function invoke({ record, input, scope, context, effects, keep }: Invocat
   return after(done, (value) => (effects.length === 0 ? value : applyAll(effects, value)));
 }
 
+/** Runs what a handler put off, in order, once its value is there; gives that value. */
+export function applyAfter(effects: readonly Effect[], value: unknown): unknown {
+  return after(value, (done) => applyAll(effects, done));
+}
+
 async function applyAll(effects: readonly Effect[], value: unknown): Promise<unknown> {
   for (const effect of effects) await effect(); // one may put off another, which then comes last
   return value;

@@ -1,5 +1,4 @@
 import type { Clock } from "../clock.ts";
-import { isPromise } from "../define/travelling.ts";
 import type { Capacity } from "../deliver/capacity.ts";
 import { letGo, type WorkLane } from "../deliver/work-lane.ts";
 import type { WorkerScope } from "../di/worker-scope.ts";
@@ -8,7 +7,7 @@ import type { Carrier, Ended, Middleware, Notice } from "../middleware.ts";
 import { aroundAttempt } from "./around-attempt.ts";
 import type { Attempt } from "./attempt.ts";
 import { conclude } from "./conclude.ts";
-import { type ContextParts, makeRunContext } from "./context.ts";
+import { abort, type ContextParts, makeRunContext } from "./context.ts";
 import { createDeadlines } from "./deadline.ts";
 import { createInboxDeps } from "./inbox.ts";
 import type { Outcome } from "./outcome.ts";
@@ -54,7 +53,7 @@ export function createLauncher(parts: LauncherParts): Launcher {
     }
     attempt.isDue = true;
     attempt.deadlineAt = clock.elapsed() + patienceMs(policies.timeoutMs);
-    attempt.told?.abort(timedOut(record.name, policies.timeoutMs));
+    abort(attempt, timedOut(record.name, policies.timeoutMs));
   });
 
   const inboxDeps = createInboxDeps();
@@ -95,24 +94,14 @@ export function createLauncher(parts: LauncherParts): Launcher {
   };
 
   const begin = (attempt: Attempt, settler: Settler) => {
-    const told = makeRunContext(attempt, contextParts);
-    attempt.told = told;
-    attempt.hold.abort = told.abort;
+    attempt.hold.abort = (reason) => abort(attempt, reason);
     deadlines.add(attempt);
     parts.onDeadline(attempt.deadlineAt);
     if (attempt.lock !== undefined) attempt.unwatch = watchLock(attempt.lock, () => overrun(attempt, settler));
     const { scope, maxPayloadBytes } = parts;
-    let result: unknown;
-    try {
-      result = runHandler(attempt, { scope, context: told.context, maxPayloadBytes, inboxDeps });
-    } catch (error) {
-      return finish(attempt, failure(attempt, error));
-    }
-    if (!isPromise(result)) return finish(attempt, { isSuccess: true, value: result });
-    result.then(
-      (value) => finish(attempt, { isSuccess: true, value }),
-      (error: unknown) => finish(attempt, failure(attempt, error)),
-    );
+    const context = makeRunContext(attempt, contextParts);
+    const handlerParts = { scope, context, maxPayloadBytes, inboxDeps };
+    runHandler(attempt, handlerParts, (outcome) => finish(attempt, outcome));
   };
   const overrun = (attempt: Attempt, settler: Settler) => {
     settler.note({ type: "run.overran", ...ofAttempt(attempt), reason: "lock_expired" }, attempt.hold);
@@ -152,18 +141,21 @@ function patienceMs(timeoutMs: number): number {
   return Math.min(5_000, Math.max(250, timeoutMs / 10));
 }
 
-function failure(attempt: Attempt, error: unknown): Outcome {
-  return { isSuccess: false, error, isOfResult: attempt.isResultBad };
-}
-
 function carrierOf({ meta }: Attempt): Carrier {
   return meta.traceparent === undefined ? none : { traceparent: meta.traceparent, tracestate: meta.tracestate };
 }
 const none: Carrier = Object.freeze({});
 
-function attemptOf(launch: Launch): Attempt {
+/** Field by field: a spread would copy what is known, and then grow. */
+function attemptOf({ hold, record, meta, policies, input, lock, onFree }: Launch): Attempt {
   return {
-    ...launch,
+    hold,
+    record,
+    meta,
+    policies,
+    input,
+    lock,
+    onFree,
     effects: [],
     carrier: none,
     startedAt: 0,
@@ -171,7 +163,8 @@ function attemptOf(launch: Launch): Attempt {
     abortedBy: undefined,
     isDue: false,
     isOver: false,
-    told: undefined,
+    controller: undefined,
+    progress: undefined,
     resultJson: "",
     isResultBad: false,
     abandon: undefined,

@@ -2,11 +2,12 @@ import { encodeResult } from "../define/payload.ts";
 import type { TaskRecord } from "../define/task.ts";
 import { isPromise } from "../define/travelling.ts";
 import type { WorkerScope } from "../di/worker-scope.ts";
-import { currentRun } from "../enqueue/current-run.ts";
+import { type CurrentRun, currentRun } from "../enqueue/current-run.ts";
 import type { RunContext } from "../run.ts";
 import type { Attempt } from "./attempt.ts";
 import { doneOnce, type InboxDeps, withInbox } from "./inbox.ts";
-import { invoke } from "./invoke.ts";
+import { applyAfter, invoke } from "./invoke.ts";
+import type { Outcome } from "./outcome.ts";
 
 /** What a handler runs with. */
 export interface HandlerParts {
@@ -16,16 +17,27 @@ export interface HandlerParts {
   readonly inboxDeps: InboxDeps;
 }
 
-/** Runs an attempt's handler with its dependencies. A promise only when there is something to wait for; throws or rejects with what went wrong. */
-export function runHandler(attempt: Attempt, parts: HandlerParts): unknown {
-  const { scope, context, maxPayloadBytes } = parts;
-  const { input, meta, carrier, hold, effects } = attempt;
-  const { run } = hold.delivery.entry;
-  const keep = (given: unknown) => keepResult(attempt, given, maxPayloadBytes);
+/** Runs an attempt's handler with its dependencies. `finish` hears how it came out, at once when there was nothing to wait for. */
+export function runHandler(attempt: Attempt, parts: HandlerParts, finish: (outcome: Outcome) => void): void {
   const record = recordOf(attempt, parts);
-  const call = { record, input, scope, context, effects, keep };
-  const ran = currentRun.run({ run, root: meta.root ?? run, carrier }, invoke, call);
-  return record === attempt.record ? ran : doneOnce(ran, keep);
+  if (isBare(record)) {
+    runBare(attempt, parts, finish);
+    return;
+  }
+  const { input, effects } = attempt;
+  const { scope, context, maxPayloadBytes } = parts;
+  const fail = (error: unknown) => finish(failure(attempt, error));
+  const keep = (given: unknown) => keepResult(attempt, given, maxPayloadBytes);
+  let result: unknown;
+  try {
+    const ran = currentRun.run(asCurrent(attempt), invoke, { record, input, scope, context, effects, keep });
+    result = record === attempt.record ? ran : doneOnce(ran, keep);
+  } catch (error) {
+    fail(error);
+    return;
+  }
+  if (isPromise(result)) result.then((value) => finish({ isSuccess: true, value }), fail);
+  else finish({ isSuccess: true, value: result });
 }
 
 /** The task as it is, or with its inbox around the handler. */
@@ -35,6 +47,53 @@ function recordOf({ record, policies, hold }: Attempt, { inboxDeps, maxPayloadBy
   const { delivery, entry } = hold.delivery;
   const isFirst = delivery === 1 && entry.attempt === 1;
   return withInbox({ record, deps: inboxDeps(record, inbox), isFirst, maxPayloadBytes });
+}
+
+function isBare({ deps }: TaskRecord): boolean {
+  for (const _ in deps) return false;
+  return true;
+}
+
+/** A handler without dependencies: nothing could roll back, and nothing has to close when it is abandoned, so that no promise is made between its own and its end. */
+function runBare(
+  attempt: Attempt,
+  { context, maxPayloadBytes }: HandlerParts,
+  finish: (outcome: Outcome) => void,
+): void {
+  const { record, input, effects } = attempt;
+  const fail = (error: unknown) => finish(failure(attempt, error));
+  const succeed = (value: unknown) => finish({ isSuccess: true, value });
+  const take = (value: unknown) => {
+    if (attempt.isOver) return; // nobody waits for it any more
+    let kept: unknown;
+    try {
+      kept = write(attempt, value, maxPayloadBytes);
+      if (effects.length > 0) kept = currentRun.run(asCurrent(attempt), applyAfter, effects, kept);
+    } catch (error) {
+      return fail(error);
+    }
+    if (isPromise(kept)) kept.then(succeed, fail);
+    else succeed(kept);
+  };
+  let given: unknown;
+  try {
+    given = currentRun.run(asCurrent(attempt), record.run as NonNullable<TaskRecord["run"]>, input, none, context);
+  } catch (error) {
+    fail(error);
+    return;
+  }
+  if (isPromise(given)) given.then(take, fail);
+  else take(given);
+}
+const none: Readonly<Record<string, unknown>> = Object.freeze({});
+
+function asCurrent({ meta, carrier, hold }: Attempt): CurrentRun {
+  const { run } = hold.delivery.entry;
+  return { run, root: meta.root ?? run, carrier };
+}
+
+function failure(attempt: Attempt, error: unknown): Outcome {
+  return { isSuccess: false, error, isOfResult: attempt.isResultBad };
 }
 
 /** The result is written as JSON while its providers can still roll back. One that is waited for can be abandoned. */

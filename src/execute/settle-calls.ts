@@ -3,7 +3,7 @@ import { CALL_BYTES, CALL_RECORDS } from "../../streams/enqueue.ts";
 import type { EventDraft } from "../../streams/events.ts";
 import { pause } from "../../streams/lane.ts";
 import { type RefusedWhy, type Settlement, settle } from "../../streams/settle.ts";
-import type { Hold, WorkLane } from "../deliver/work-lane.ts";
+import type { Hold, Outgoing, WorkLane } from "../deliver/work-lane.ts";
 import type { Notice } from "../middleware.ts";
 import { asCancelled } from "./settlement.ts";
 
@@ -11,14 +11,6 @@ import { asCancelled } from "./settlement.ts";
 const MOST_IN_FLIGHT = 4;
 /** While a call is on its way, another is worth it from so many settlements on. */
 const WORTH_A_CALL = 64;
-
-/** A settlement on its way to Redis. */
-export interface Item {
-  readonly hold: Hold;
-  settlement: Settlement;
-  bytes: number;
-  onDone: ((accepted: Settlement | undefined) => void) | undefined;
-}
 
 /** Something to be recorded that changes no state. Of a hold, it comes before that one's ending. */
 export interface Note {
@@ -28,10 +20,10 @@ export interface Note {
 
 /** Sends settlements: those of one tick in one call, several calls on their way. */
 export interface SettleCalls {
-  add(item: Item): void;
+  add(item: Outgoing): void;
   note(note: Note): void;
   /** Takes back the notes of a hold that have not been sent. */
-  takeNotes(hold: Hold): EventDraft[];
+  takeNotes(hold: Hold): readonly EventDraft[];
   /** Resolves when nothing is on its way. */
   drained(): Promise<void>;
 }
@@ -40,21 +32,22 @@ export interface SettleCalls {
 export interface SettleCallsParts {
   readonly workLane: WorkLane;
   readonly announce: (notice: Notice) => void;
-  readonly onSent: (item: Item) => void;
-  readonly onAccepted: (item: Item) => void;
+  readonly onAccepted: (item: Outgoing) => void;
   /** The entry is no longer this worker's, or not at this delivery. */
-  readonly onFenced: (item: Item) => void;
+  readonly onFenced: (item: Outgoing) => void;
   /** Nobody will ever know. */
-  readonly onGivenUp: (item: Item) => void;
+  readonly onGivenUp: (item: Outgoing) => void;
   /** Aborted when what is left is given up. */
   readonly signal: AbortSignal;
 }
+
+const none: readonly EventDraft[] = Object.freeze([]);
 
 /** Keeps trying, whatever Redis answers: outcomes are refused by their fence, and never for being late. */
 export function createSettleCalls(parts: SettleCallsParts): SettleCalls {
   const { workLane, announce, signal } = parts;
   const { lane, consumer } = workLane;
-  let pending: Item[] = [];
+  let pending: Outgoing[] = [];
   let notes: Note[] = [];
   let inFlight = 0;
   let isScheduled = false;
@@ -74,26 +67,32 @@ export function createSettleCalls(parts: SettleCallsParts): SettleCalls {
     while (!isEmpty() && (inFlight === 0 || mayOverlap())) void send(takeBatch());
     if (inFlight === 0 && isEmpty()) for (const resolve of waiters.splice(0)) resolve();
   };
-  const takeBatch = (): Item[] => {
+  const takeBatch = (): Outgoing[] => {
     const end = endOfCall(pending, most);
     const batch = end === pending.length ? pending : pending.slice(0, end);
     pending = end === pending.length ? [] : pending.slice(end);
     return batch;
   };
 
-  const send = async (batch: Item[]): Promise<void> => {
+  const send = async (batch: Outgoing[]): Promise<void> => {
     const sentNotes = notes;
     notes = [];
     inFlight += 1;
-    for (const item of batch) parts.onSent(item);
-    const settlements = batch.map((item) => item.settlement);
+    const settlements = batch.map((item) => {
+      item.isSent = true;
+      return item.settlement;
+    });
     const told = sentNotes.map(({ event }) => event);
     try {
-      const { cancelRequests, refused } = await settle(lane, { consumer, settlements, notes: told }, { signal });
+      const { cancelRequests, refused, events } = await settle(
+        lane,
+        { consumer, settlements, notes: told },
+        { signal },
+      );
       failures = 0;
       most = CALL_RECORDS;
       workLane.cancelRequests = cancelRequests;
-      if (refused.size === 0) tell(batch, told);
+      if (refused.size === 0) tell(batch, events);
       else sortOut(batch, sentNotes, refused);
     } catch (error) {
       if (signal.aborted) giveUp(batch);
@@ -102,15 +101,14 @@ export function createSettleCalls(parts: SettleCallsParts): SettleCalls {
     inFlight -= 1;
     schedule();
   };
-  const tell = (batch: Item[], told: readonly EventDraft[]) => {
-    const events = [...batch.flatMap(({ settlement }) => settlement.events), ...told];
+  const tell = (batch: Outgoing[], events: readonly EventDraft[]) => {
     for (const item of batch) parts.onAccepted(item);
     if (events.length > 0) announce({ kind: "events.recorded", queue: workLane.queue, events: events as never });
   };
   /** Nothing of a refused call was done: what was refused is taken out, and the rest goes again, in order. */
-  const sortOut = (batch: Item[], sentNotes: readonly Note[], refused: ReadonlyMap<Settlement, RefusedWhy>) => {
+  const sortOut = (batch: Outgoing[], sentNotes: readonly Note[], refused: ReadonlyMap<Settlement, RefusedWhy>) => {
     const why = new Map(Array.from(refused, ([settlement, word]) => [settlement.delivery, word]));
-    const again: Item[] = [];
+    const again: Outgoing[] = [];
     for (const item of batch) {
       const word = why.get(item.settlement.delivery);
       if (word === "fenced") parts.onFenced(item);
@@ -123,7 +121,7 @@ export function createSettleCalls(parts: SettleCallsParts): SettleCalls {
     notes = [...sentNotes, ...notes];
   };
   /** An error that does not pass by itself: smaller calls find the record that Redis will not have, and the others go past it. */
-  const putBack = async (batch: Item[], sentNotes: readonly Note[], error: unknown) => {
+  const putBack = async (batch: Outgoing[], sentNotes: readonly Note[], error: unknown) => {
     failures += 1;
     most = Math.max(1, batch.length >> 1);
     pending = batch.length === 1 ? [...pending, ...batch] : [...batch, ...pending];
@@ -137,7 +135,7 @@ export function createSettleCalls(parts: SettleCallsParts): SettleCalls {
       });
     await pause(reconnectDelayMs(failures), signal);
   };
-  const giveUp = (batch: Item[]) => {
+  const giveUp = (batch: Outgoing[]) => {
     for (const item of [...batch, ...pending.splice(0)]) parts.onGivenUp(item);
     notes = [];
   };
@@ -152,7 +150,7 @@ export function createSettleCalls(parts: SettleCallsParts): SettleCalls {
       schedule();
     },
     takeNotes(hold) {
-      if (!notes.some((note) => note.hold === hold)) return [];
+      if (notes.length === 0 || !notes.some((note) => note.hold === hold)) return none;
       const taken = notes.filter((note) => note.hold === hold);
       notes = notes.filter((note) => note.hold !== hold);
       return taken.map(({ event }) => event);
@@ -166,10 +164,10 @@ export function createSettleCalls(parts: SettleCallsParts): SettleCalls {
 }
 
 /** How many of those that wait go into one call. */
-function endOfCall(pending: readonly Item[], most: number): number {
+function endOfCall(pending: readonly Outgoing[], most: number): number {
   let bytes = 0;
   for (let index = 0; index < pending.length; index += 1) {
-    bytes += (pending[index] as Item).bytes;
+    bytes += (pending[index] as Outgoing).bytes;
     if (index === most || (index > 0 && bytes > CALL_BYTES)) return index;
   }
   return pending.length;

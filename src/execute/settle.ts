@@ -1,9 +1,9 @@
 import type { EventDraft } from "../../streams/events.ts";
 import type { Settlement } from "../../streams/settle.ts";
 import type { Capacity } from "../deliver/capacity.ts";
-import { expectDue, type Hold, keepHold, letGo, type WorkLane } from "../deliver/work-lane.ts";
+import { expectDue, type Hold, keepHold, letGo, type Outgoing, type WorkLane } from "../deliver/work-lane.ts";
 import type { Notice } from "../middleware.ts";
-import { createSettleCalls, type Item } from "./settle-calls.ts";
+import { createSettleCalls } from "./settle-calls.ts";
 import { bytesOf, fencedNote } from "./settlement.ts";
 
 /** The event by which a run is worked on: it says who, and at which delivery. */
@@ -34,33 +34,26 @@ export interface SettlerParts {
   readonly signal: AbortSignal;
 }
 
-/** A start that is not recorded yet, and the outcome that waits for it. */
-interface Unrecorded {
-  readonly item: Item;
-  isSent: boolean;
-  next: Item | undefined;
-}
-
 /** Sees to it that a run's outcome never comes before its start: together in one call, or once the start is recorded. */
 export function createSettler({ workLane, capacity, onFenced, announce, signal }: SettlerParts): Settler {
-  const starts = new Map<Hold, Unrecorded>();
-
   const gone = (hold: Hold) => {
     capacity.shift(hold, "gone");
     letGo(hold);
+  };
+  /** The outcome that waited for a start whose fate is known now. */
+  const takeNext = ({ hold, settlement }: Outgoing): Outgoing | undefined => {
+    const next = settlement.kind === "started" ? hold.start?.next : undefined;
+    hold.start = undefined;
+    return next;
   };
   const calls = createSettleCalls({
     workLane,
     announce,
     signal,
-    onSent({ hold, settlement }) {
-      const start = settlement.kind === "started" ? starts.get(hold) : undefined;
-      if (start !== undefined) start.isSent = true;
-    },
-    onAccepted({ hold, settlement, onDone }) {
+    onAccepted(item) {
+      const { hold, settlement, onDone } = item;
       if (settlement.kind === "started") {
-        const next = starts.get(hold)?.next;
-        starts.delete(hold);
+        const next = takeNext(item);
         if (next !== undefined) calls.add(next);
       } else {
         gone(hold);
@@ -68,9 +61,9 @@ export function createSettler({ workLane, capacity, onFenced, announce, signal }
       }
       onDone?.(settlement);
     },
-    onFenced({ hold, settlement, onDone }) {
-      const next = starts.get(hold)?.next;
-      starts.delete(hold);
+    onFenced(item) {
+      const { hold, settlement, onDone } = item;
+      const next = takeNext(item);
       calls.note({ hold: undefined, event: fencedNote((next ?? { settlement }).settlement, workLane.consumer) });
       const { run, task } = settlement.delivery.entry;
       announce({ kind: "run.refused", run, task, why: "another worker, or a later delivery, owns it" });
@@ -79,20 +72,19 @@ export function createSettler({ workLane, capacity, onFenced, announce, signal }
       next?.onDone?.(undefined);
       onFenced(hold);
     },
-    onGivenUp({ hold, onDone }) {
-      const next = starts.get(hold)?.next;
-      starts.delete(hold);
-      gone(hold);
-      onDone?.(undefined);
+    onGivenUp(item) {
+      const next = takeNext(item);
+      gone(item.hold);
+      item.onDone?.(undefined);
       next?.onDone?.(undefined);
     },
   });
-  const start = (hold: Hold, event: Start, onDone?: (accepted: Settlement | undefined) => void) => {
+  const start = (hold: Hold, event: Start, onDone?: Outgoing["onDone"]) => {
     const isStrike = onDone !== undefined;
-    const settlement = { kind: "started", delivery: hold.delivery, events: [event], isStrike } as const;
-    const item: Item = { hold, settlement, bytes: bytesOf(settlement), onDone };
+    const item = outgoing(hold, { kind: "started", delivery: hold.delivery, events: [event], isStrike }, onDone);
     // What is struck is awaited before it goes on: nothing may join it.
-    starts.set(hold, { item, isSent: isStrike, next: undefined });
+    item.isSent = isStrike;
+    hold.start = item;
     calls.add(item);
   };
 
@@ -106,21 +98,23 @@ export function createSettler({ workLane, capacity, onFenced, announce, signal }
       keepHold(hold);
       const before = calls.takeNotes(hold);
       const settlement = before.length === 0 ? given : { ...given, events: [...before, ...given.events] };
-      const item: Item = { hold, settlement, bytes: bytesOf(settlement), onDone: onSettled };
-      const unrecorded = starts.get(hold);
-      if (unrecorded === undefined) return calls.add(item);
-      if (unrecorded.isSent) {
-        unrecorded.next = item;
+      const first = hold.start;
+      if (first === undefined) return calls.add(outgoing(hold, settlement, onSettled));
+      if (first.isSent) {
+        first.next = outgoing(hold, settlement, onSettled);
         return;
       }
       // Nothing was sent yet: the start goes in the same breath, and the ending's fence stands for both.
-      starts.delete(hold);
-      const { item: first } = unrecorded;
-      first.settlement = { ...settlement, events: [...first.settlement.events, ...settlement.events] };
-      first.bytes += item.bytes;
+      hold.start = undefined;
+      first.settlement = { ...settlement, events: first.settlement.events.concat(settlement.events) };
+      first.bytes += bytesOf(settlement);
       first.onDone = onSettled;
     },
     note: (event, hold) => calls.note({ hold, event }),
     drained: calls.drained,
   };
+}
+
+function outgoing(hold: Hold, settlement: Settlement, onDone: Outgoing["onDone"]): Outgoing {
+  return { hold, settlement, bytes: bytesOf(settlement), isSent: false, next: undefined, onDone };
 }

@@ -11,10 +11,13 @@ export function ofAttempt(attempt: Attempt) {
   const { delivery, entry } = attempt.hold.delivery;
   const { traceparent } = attempt.carrier;
   const fields = { run: entry.run, task: entry.task, attempt: entry.attempt, delivery, at: nowOf(attempt.hold) };
-  return (traceparent === undefined ? fields : { ...fields, traceparent }) as typeof fields & {
-    readonly worker: string;
-    readonly traceparent?: string;
-  };
+  return (traceparent === undefined ? fields : { ...fields, traceparent }) as typeof fields &
+    WithWorker & { readonly traceparent?: string };
+}
+
+/** What the batch's header says of each of its events. */
+interface WithWorker {
+  readonly worker: string;
 }
 
 /** Now in whole milliseconds, on Redis' clock. */
@@ -24,11 +27,28 @@ export function nowOf({ workLane }: Hold): number {
 
 /** The event by which an attempt begins. */
 export function startOf(attempt: Attempt): EventDraft<"run.started"> {
-  const { meta } = attempt;
-  const common = ofAttempt(attempt);
-  const waitedMs = Math.max(0, common.at - (meta.dueAt ?? meta.enqueuedAt));
+  const { meta, hold } = attempt;
+  const at = nowOf(hold);
+  const waitedMs = Math.max(0, at - (meta.dueAt ?? meta.enqueuedAt));
+  if (meta.cron === undefined && attempt.carrier.traceparent === undefined) {
+    const { delivery, entry } = hold.delivery;
+    const { run, task } = entry;
+    const plain = { type: "run.started", run, task, attempt: entry.attempt, delivery, at, waitedMs } as const;
+    return plain as typeof plain & WithWorker;
+  }
   const slot = meta.cron === undefined ? undefined : { schedule: meta.cron.schedule, slot: meta.cron.at };
-  return { type: "run.started", ...common, waitedMs, ...slot };
+  return { type: "run.started", ...ofAttempt(attempt), waitedMs, ...slot };
+}
+
+/** The event by which an attempt ends that has done its work. */
+function successEvent(attempt: Attempt, durationMs: number): EventDraft<"run.succeeded"> {
+  if (attempt.carrier.traceparent !== undefined) return { type: "run.succeeded", ...ofAttempt(attempt), durationMs };
+  const { hold } = attempt;
+  const { delivery, entry } = hold.delivery;
+  const { run, task } = entry;
+  const at = nowOf(hold);
+  const plain = { type: "run.succeeded", run, task, attempt: entry.attempt, delivery, at, durationMs } as const;
+  return plain as typeof plain & WithWorker;
 }
 
 /** It has done its work. */
@@ -37,7 +57,7 @@ export function success(attempt: Attempt, durationMs: number): Settlement {
   return {
     kind: "ended",
     delivery: hold.delivery,
-    events: [{ type: "run.succeeded", ...ofAttempt(attempt), durationMs }],
+    events: [successEvent(attempt, durationMs)],
     result:
       resultJson === "" || policies.resultTtlMs <= 0 ? undefined : { json: resultJson, ttlMs: policies.resultTtlMs },
     keyUntil: meta.keyUntil,

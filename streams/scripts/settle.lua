@@ -4,7 +4,9 @@
 --
 -- KEYS: 1 tasks  2 again  3 events  4 scheduled  5 scheduled:entries  6 dead  7 strikes  8 cancelled  9 calls  10.. results and idempotency keys
 -- ARGV: 1 consumer  2 call number  3 header  4 event count  5 events  6 most dead entries kept
---       7 lowest and 8 highest id in tasks ("" none)  9 lowest and 10 highest id in again ("" none), then operations:
+--       7 lowest and 8 highest id in tasks ("" none)  9 lowest and 10 highest id in again ("" none)
+--       11 what first deliveries in tasks come to, when there is no more to it: "hID" and "" for held, "eID" and the run for ended,
+--       U+0000 after each word (arguments are what costs most); then operations:
 --   h stream id delivery                      is held (run.started)
 --   s stream id delivery                      is held, and strikes it
 --   e stream id delivery  run                 ends it
@@ -13,7 +15,7 @@
 --   r key index  ttl (ms)  value              keeps a result
 --   k key index  run  until (ms)              lets an idempotency key go, then or now
 -- where stream is 1 (tasks) or 2 (again). Whatever ends a run takes its cancel request away.
--- Returns: { "ok" | "repeated", now, cancel requests waiting, ledger id } or { "refused", now, cancel requests waiting, "index fenced|cancelled …" } or { "stale", now }
+-- Returns: { "ok" | "repeated", now, cancel requests waiting, ledger id } or { "refused", now, cancel requests waiting, "index fenced|cancelled …", counted from the first word on } or { "stale", now }
 local consumer, call, cancelled, calls = ARGV[1], tonumber(ARGV[2]), KEYS[8], KEYS[9]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -21,15 +23,14 @@ local waiting = redis.call('ZCARD', cancelled)
 
 local slot = tostring(call % 16) -- numbers cost more to hand over than text
 local ring = redis.call('HMGET', calls, slot, 'kept')
-local seen, position = string.match(ring[1] or '0 ', '^(%d+) (%S*)')
-if tonumber(seen) == call then return { 'repeated', now, waiting, position } end
-if tonumber(seen) > call then return { 'stale', now } end
+local last, position = string.match(ring[1] or '0 ', '^(%d+) (%S*)')
+if tonumber(last) >= call then return tonumber(last) == call and { 'repeated', now, waiting, position } or { 'stale', now } end
 
 local held = { {}, {} }
 for stream = 1, 2 do
-  local from, last = ARGV[5 + 2 * stream], ARGV[6 + 2 * stream]
+  local from, to = ARGV[5 + 2 * stream], ARGV[6 + 2 * stream]
   while from ~= '' do
-    local page = redis.pcall('XPENDING', KEYS[stream], 'workers', from, last, '10000', consumer)
+    local page = redis.pcall('XPENDING', KEYS[stream], 'workers', from, to, '10000', consumer)
     if page.err and not string.find(page.err, 'NOGROUP') then return page end -- without a group nobody holds anything
     for _, row in ipairs(page) do held[stream][row[1]] = row[4] end
     from = #page == 10000 and '(' .. page[10000][1] or ''
@@ -37,24 +38,30 @@ for stream = 1, 2 do
 end
 
 local widths = { h = 4, s = 4, e = 5, m = 7, d = 11, r = 4, k = 4 }
-local ops, ended, refused, hasEffects, hasStrike = {}, { {}, {} }, {}, false, false
-local i = 11
+local ops, ended, refused, hasEffects, hasStrike, seen = {}, { {}, {} }, {}, false, false, 0
+for op, id in string.gmatch(ARGV[11], '(%a)([^%z]+)%z[^%z]*%z') do
+  if held[1][id] ~= 1 then
+    refused[#refused + 1] = seen .. ' fenced'
+  elseif op == 'e' then
+    held[1][id], ended[1][#ended[1] + 1] = nil, id -- it ends once
+  end
+  seen = seen + 1
+end
+local i = 12
 while i <= #ARGV do
   local op = ARGV[i]
   ops[#ops + 1] = i
   if op ~= 'r' and op ~= 'k' then
     local stream, id = tonumber(ARGV[i + 1]), ARGV[i + 2]
     if held[stream][id] ~= tonumber(ARGV[i + 3]) then
-      refused[#refused + 1] = (#ops - 1) .. ' fenced'
+      refused[#refused + 1] = (seen + #ops - 1) .. ' fenced'
     elseif op == 'm' and waiting > 0 and redis.call('ZSCORE', cancelled, ARGV[i + 4]) then
-      refused[#refused + 1] = (#ops - 1) .. ' cancelled'
+      refused[#refused + 1] = (seen + #ops - 1) .. ' cancelled'
     elseif op ~= 'h' and op ~= 's' then
-      held[stream][id] = nil -- it ends once
-      ended[stream][#ended[stream] + 1] = id
+      held[stream][id], ended[stream][#ended[stream] + 1] = nil, id
     end
   end
-  hasEffects = hasEffects or (op ~= 'h' and op ~= 'e')
-  hasStrike = hasStrike or op == 's'
+  hasEffects, hasStrike = hasEffects or (op ~= 'h' and op ~= 'e'), hasStrike or op == 's'
   i = i + widths[op]
 end
 if #refused > 0 then return { 'refused', now, waiting, table.concat(refused, ' ') } end
@@ -67,9 +74,8 @@ for _, at in ipairs(ops) do
     redis.call('HINCRBY', KEYS[7], ARGV[at + 1] .. ' ' .. ARGV[at + 2], '1')
   elseif op == 'r' then
     redis.call('SET', KEYS[tonumber(ARGV[at + 1])], ARGV[at + 3], 'PX', ARGV[at + 2])
-  elseif op == 'k' then
-    local key = KEYS[tonumber(ARGV[at + 1])]
-    if redis.call('GET', key) == ARGV[at + 2] then redis.call('PEXPIREAT', key, ARGV[at + 3]) end -- a time that is past deletes it
+  elseif op == 'k' and redis.call('GET', KEYS[tonumber(ARGV[at + 1])]) == ARGV[at + 2] then
+    redis.call('PEXPIREAT', KEYS[tonumber(ARGV[at + 1])], ARGV[at + 3]) -- a time that is past deletes it
   elseif op == 'm' then
     redis.call('ZADD', KEYS[4], ARGV[at + 5], ARGV[at + 4])
     redis.call('HSET', KEYS[5], ARGV[at + 4], ARGV[at + 6])
@@ -82,6 +88,7 @@ for _, at in ipairs(ops) do
     if op ~= 'm' and waiting > 0 then waiting = waiting - redis.call('ZREM', cancelled, ARGV[at + 4]) end
   end
 end
+for run in string.gmatch(waiting > 0 and ARGV[11] or '', '[^%z]+%z([^%z]*)%z') do waiting = waiting - redis.call('ZREM', cancelled, run) end
 for stream = 1, 2 do
   for from = 1, #ended[stream], 1000 do
     local to = math.min(from + 999, #ended[stream])
@@ -90,8 +97,7 @@ for stream = 1, 2 do
   end
 end
 
-position = ''
-if tonumber(ARGV[4]) > 0 then position = redis.call('XADD', KEYS[3], '*', 'h', ARGV[3], 'n', ARGV[4], 'events', ARGV[5]) end
+position = tonumber(ARGV[4]) > 0 and redis.call('XADD', KEYS[3], '*', 'h', ARGV[3], 'n', ARGV[4], 'events', ARGV[5]) or ''
 local isKept = tonumber(ring[2] or '0') > now + 3600000
 redis.call('HSET', calls, slot, call .. ' ' .. position, 'kept', isKept and ring[2] or now + 7200000)
 if not isKept then redis.call('PEXPIRE', calls, 7200000) end
