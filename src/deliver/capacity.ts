@@ -7,8 +7,10 @@ const MOST_AHEAD = 1_000;
 const MOST_AHEAD_BYTES = 4_194_304;
 /** Most entries that one worker holds of all its lanes: below the 10,000 that settle.lua looks at, or their fence would be cut off. */
 const MOST_HELD = 9_000;
-/** How fast the rate follows what happens, in ms. */
-const FOLLOW_MS = 50;
+/** How fast the rate follows what happens, in ms of work. */
+const FOLLOW_MS = 20;
+/** After so long without work, in ms, it is not known any more how fast the next will be. */
+const FORGET_MS = 1_000;
 
 /** Counts what a worker holds, and says how much more it may take. */
 export interface Capacity {
@@ -27,7 +29,8 @@ export interface Capacity {
 }
 
 /**
- * Room is what slots are free, and a read-ahead of about 20 ms of work as fast as it went of late: none for slow tasks.
+ * Room is what slots are free, and a read-ahead of about 20 ms of work as fast as it went of late: none for slow tasks. Waiting for entries
+ * is no work: were it counted, a slow answer would make the next reads small, and those the work slow.
  * Outcomes that Redis has not taken yet count against it past one per slot, or past half of the read-ahead, or a worker would go on
  * running what it cannot settle.
  * Suspects that wait for each other do not count, since the slots are not what they wait for; as many as there are slots may do so.
@@ -37,13 +40,21 @@ export function createCapacity(concurrency: number, elapsed: () => number): Capa
   const waiters: (() => void)[] = [];
   let doneCount = 0;
   let windowAt = elapsed();
+  let idleSince = windowAt;
   let perMs = 0;
   let bytesEach = 500;
 
+  const isIdle = () => counts.waiting + counts.suspects + counts.running === 0;
+  const workBegins = () => {
+    const idleMs = elapsed() - idleSince;
+    windowAt += idleMs;
+    if (idleMs > FORGET_MS) perMs = 0;
+  };
   const ahead = () => {
-    const now = elapsed();
+    const now = isIdle() ? idleSince : elapsed();
+    if (now === idleSince && elapsed() - now > FORGET_MS) return 0;
     const took = now - windowAt;
-    if (took >= 5) {
+    if (took >= 1) {
       perMs += (1 - Math.exp(-took / FOLLOW_MS)) * (doneCount / took - perMs);
       doneCount = 0;
       windowAt = now;
@@ -69,6 +80,7 @@ export function createCapacity(concurrency: number, elapsed: () => number): Capa
   return {
     concurrency,
     took(hold) {
+      if (isIdle()) workBegins();
       counts[counted(hold, "waiting")] += 1;
       bytesEach += (hold.delivery.entry.body.length + hold.delivery.entry.meta.length - bytesEach) / 64;
     },
@@ -79,7 +91,10 @@ export function createCapacity(concurrency: number, elapsed: () => number): Capa
       hold.phase = to;
       if (to !== "gone") counts[to] += 1;
       if (to === "waiting" || to === "running") return; // makes no room
-      if (from !== "settling") doneCount += 1;
+      if (from !== "settling") {
+        doneCount += 1;
+        if (isIdle()) idleSince = elapsed();
+      }
       if (waiters.length > 0) wake();
     },
     countOf: (phase) => (phase === "waiting" ? counts.waiting + counts.suspects : counts[phase]),

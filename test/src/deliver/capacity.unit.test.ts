@@ -49,6 +49,20 @@ test("fast tasks are read ahead by about 20 ms of work, up to a bound", () => {
   assert.equal(capacity.room(), 10);
 });
 
+test("how long entries are waited for says nothing of how fast they are worked", () => {
+  const { clock, capacity, take } = open(1);
+  for (let round = 0; round < 1_000; round += 1) {
+    const [held] = take(1) as [Hold];
+    capacity.shift(held, "running");
+    clock.now += 0.1;
+    capacity.shift(held, "settling");
+    clock.now += 50;
+    capacity.shift(held, "gone");
+  }
+  const room = capacity.room();
+  assert.ok(room > 150 && room < 230, String(room));
+});
+
 test("outcomes that Redis has not taken use up the room past one per slot", () => {
   const { capacity, take } = open(10);
   const settle = (count: number) => {
