@@ -1,4 +1,4 @@
-import { CALL_BYTES, type EnqueueRecord } from "../../streams/enqueue.ts";
+import { bytesOf, CALL_BYTES, type EnqueueRecord } from "../../streams/enqueue.ts";
 import type { EventDraft } from "../../streams/events.ts";
 import { derivedId } from "../../streams/ids.ts";
 import type { Lane } from "../../streams/lane.ts";
@@ -39,7 +39,7 @@ export async function toRuns(entries: readonly TopicEntry[], to: RunsFor): Promi
   for (const { id, event: text } of entries) {
     try {
       const record = await toRun(text, to);
-      bytes += Buffer.byteLength(record.body) + Buffer.byteLength(record.meta);
+      bytes += bytesOf(record);
       if (records.length > 0 && bytes > CALL_BYTES) break;
       records.push(record);
     } catch (error) {

@@ -1,5 +1,5 @@
 import type { OutboxItem } from "../../sql/queries/outbox.ts";
-import { CALL_BYTES, CALL_RECORDS, type EnqueueRecord } from "../../streams/enqueue.ts";
+import { bytesOf, CALL_BYTES, CALL_RECORDS, type EnqueueRecord } from "../../streams/enqueue.ts";
 import { isRunId } from "../../streams/ids.ts";
 import type { Lane } from "../../streams/lane.ts";
 import { OUTBOX_MARK, readMark, takeStep } from "../../streams/relay.ts";
@@ -41,7 +41,7 @@ export function runSender(lane: Lane, tell: (notice: Notice) => void): Sender<En
       if (!isRunId(item)) throw new TypeError("its item is not the id of a run");
       // Its age is measured on Postgres' clock alone, and taken from Redis' time: no third clock comes into it.
       const value = toRecord(lane, decodeDispatch(item, text, lane.clock.now() - ageMs));
-      return { id, value, bytes: Buffer.byteLength(value.body) + Buffer.byteLength(value.meta) };
+      return { id, value, bytes: bytesOf(value) };
     },
     async send(batch, { from, to, signal }) {
       const records = batch.map(({ value }) => value);

@@ -62,7 +62,11 @@ async function measureAll(): Promise<Report> {
   await using databases = openDatabases();
   const outcomes = [];
   for (const bench of chosen) {
-    const outcome = await measure(bench, amount, databases);
+    const outcome = await measure(bench, amount, databases).catch((error: unknown) => {
+      console.error(`${bench.name} FAILED:`, error);
+      process.exitCode = 1;
+    });
+    if (outcome === undefined) continue; // the others are worth having
     const [first] = outcome.figures;
     const ratio = first?.ratio === undefined ? "" : `, ${first.ratio} times ${first.against}`;
     console.error(

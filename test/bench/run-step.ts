@@ -3,6 +3,8 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { Bench, Figures, Part, Setting, StepInProcess } from "./bench.ts";
 
+/** A step that takes longer than this hangs, on any machine. */
+const LONGEST_MS = 1_200_000;
 const PROGRAM = fileURLToPath(new URL("./step.ts", import.meta.url));
 
 /**
@@ -18,8 +20,10 @@ export function runStep(bench: Bench, setting: Setting, step: string, part: Part
     if (message === "ready") ready.resolve();
     else figures.resolve(message as Figures);
   });
-  const ended = once(child, "exit").then(([code]) => {
-    const gone = new Error(`${bench.name}: step ${step} of ${setting.contender} ended with ${code}`);
+  const overlong = setTimeout(() => child.kill("SIGKILL"), LONGEST_MS);
+  const ended = once(child, "exit").then(([code, signal]) => {
+    clearTimeout(overlong);
+    const gone = new Error(`${bench.name}: step ${step} of ${setting.contender} ended with ${code ?? signal}`);
     ready.reject(gone);
     figures.reject(gone);
   });
