@@ -5,6 +5,8 @@ import type { Bench, Figures, Part, Setting, StepInProcess } from "./bench.ts";
 
 /** A step that takes longer than this hangs, on any machine. */
 const LONGEST_MS = 1_200_000;
+/** Node's own type stripping, whatever runs us: what tsx makes of TypeScript is slower. */
+const FLAGS = ["--conditions=tasktrail-source", "--import", new URL("../../src/dev/tether.mjs", import.meta.url).href];
 const PROGRAM = fileURLToPath(new URL("./step.ts", import.meta.url));
 
 /**
@@ -12,7 +14,7 @@ const PROGRAM = fileURLToPath(new URL("./step.ts", import.meta.url));
  * taught the compiler is part of the measurement. Its promises reject when the process ends without having found something.
  */
 export function runStep(bench: Bench, setting: Setting, step: string, part: Part = {}): StepInProcess {
-  const child = fork(PROGRAM, [JSON.stringify({ bench: bench.name, step, setting, part })]);
+  const child = fork(PROGRAM, [JSON.stringify({ bench: bench.name, step, setting, part })], { execArgv: FLAGS });
   const ready = Promise.withResolvers<void>();
   const figures = Promise.withResolvers<Figures>();
   for (const { promise } of [ready, figures]) promise.catch(() => {});
