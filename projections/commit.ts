@@ -31,7 +31,8 @@ export async function commitBatch(
   }
 }
 
-type Upsert = (
+/** Writes the rows of a projection; gives those that were refused. */
+export type Upsert = (
   session: DatabaseTransactionConnection,
   namespace: string,
   folded: Folded,
@@ -72,7 +73,8 @@ const upsertAll: Upsert = async (session, namespace, { projection, rows }) => {
   return [];
 };
 
-const upsertByHalves: Upsert = async (session, namespace, { projection, rows }) => {
+/** Writes rows one by one where they cannot be written together. Gives those that Postgres refuses. */
+export const upsertByHalves: Upsert = async (session, namespace, { projection, rows }) => {
   const refusals: Refusal[] = [];
   const upsert = async (part: readonly [string, { row: AnyRow; event: Refusal["event"] }][]): Promise<void> => {
     try {
@@ -110,7 +112,8 @@ function isRefusedValue(error: unknown): boolean {
 
 const MOST_CHARACTERS = 8_000;
 
-function parkedKeyOf({ projection, key, event, error }: Refusal, lane: string, namespace: string) {
+/** A refusal as the table of parked keys has it. */
+export function parkedKeyOf({ projection, key, event, error }: Refusal, lane: string, namespace: string) {
   const whole = error instanceof Error ? error : new Error(String(error));
   return {
     namespace,

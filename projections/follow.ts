@@ -5,7 +5,7 @@ import { type Lane, newIncarnation, openLane, pause } from "../streams/lane.ts";
 import { laneName } from "./archive.ts";
 import { type Commit, commitBatch } from "./commit.ts";
 import { beginNewLife } from "./diverge.ts";
-import { type LaneDeps, LEDGER } from "./lane-deps.ts";
+import { IMPORTED, type LaneDeps, LEDGER } from "./lane-deps.ts";
 import { createPreparer, type Prepared } from "./prepare.ts";
 import { HistoryViolation } from "./projection.ts";
 import { answered, connected, HistoryDiverged, idOf, incarnationOf, waitAfter } from "./read.ts";
@@ -106,12 +106,21 @@ async function* batches(deps: LaneDeps, keys: LaneKeys, { checkpoint, signal }: 
 async function openCheckpoint(deps: LaneDeps, keys: LaneKeys): Promise<Checkpoint> {
   const lane = laneName(deps.namespace, deps.queue);
   const known = await findCheckpoint(deps.pool, lane, LEDGER);
+  if (known?.incarnation.startsWith(IMPORTED) === true) throw new LaneIsImported(lane);
   if (known !== undefined) return known;
   const incarnation = await answered(deps.redis, incarnationOf({ redis: deps.redis, keys }));
   await createCheckpoint(deps.pool, { lane, projection: LEDGER, incarnation });
   const found = await findCheckpoint(deps.pool, lane, LEDGER);
   if (found === undefined) throw new Error(`the checkpoint of ${lane} was deleted while it was being made`);
   return found;
+}
+
+/** The archive of a lane is an imported one: what Redis has is another history, and nothing of the imported one is to be run. */
+export class LaneIsImported extends Error {
+  constructor(lane: string) {
+    super(`The archive of ${lane} is an imported ledger: use another namespace for a queue that is at work.`);
+    this.name = "LaneIsImported";
+  }
 }
 
 /** Whether somebody else has moved the checkpoint. Rows and checkpoint change together, so a checkpoint that stands proves the rows that were read before. */

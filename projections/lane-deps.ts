@@ -6,6 +6,9 @@ import type { ProjectorSettings } from "./settings.ts";
 /** The checkpoint that archive and tables share: they move together. */
 export const LEDGER = "ledger";
 
+/** How the incarnation of an imported life begins. No projector goes on with one. */
+export const IMPORTED = "imported:";
+
 /** What the projector tells of its work. */
 export type ProjectorNotice =
   | {

@@ -1,11 +1,13 @@
 import { findCheckpoint } from "../sql/queries/checkpoints.ts";
 import { pause } from "../streams/lane.ts";
 import { laneName } from "./archive.ts";
-import { followLane } from "./follow.ts";
+import { followLane, LaneIsImported } from "./follow.ts";
 import { type LaneDeps, LEDGER } from "./lane-deps.ts";
 import { HistoryViolation } from "./projection.ts";
 import { HistoryDiverged, idOf } from "./read.ts";
 import type { ProjectorSettings } from "./settings.ts";
+
+const DO_NOT_PASS = [HistoryViolation, HistoryDiverged, LaneIsImported];
 
 /**
  * Projects one lane until aborted: exactly once, whoever else does it too. What is away is waited for. Throws HistoryDiverged and
@@ -23,7 +25,7 @@ export async function projectLane(deps: LaneDeps, signal: AbortSignal): Promise<
         if (left === "lost") await standBy(deps, signal);
       } catch (error) {
         if (signal.aborted) return;
-        if (error instanceof HistoryViolation || error instanceof HistoryDiverged) throw error;
+        if (DO_NOT_PASS.some((kind) => error instanceof kind)) throw error;
         failures += 1;
         deps.tell("failing");
         if (failures === 1 || failures % 10 === 0)

@@ -146,3 +146,14 @@ export async function moveCheckpoint(session: Session, from: Checkpoint, to: Che
   );
   return count === 1;
 }
+
+/** Raises a checkpoint's epoch, and keeps it locked to the end of the transaction: what others have prepared from it is worth nothing. */
+export function raiseEpoch(session: Session, lane: string, projection: string): Promise<Checkpoint | undefined> {
+  return rowOf(
+    session,
+    checkpointRow,
+    sql.unsafe`
+      update projection_checkpoints set epoch = epoch + 1
+      where lane = ${lane} and projection = ${projection} returning ${columns}`,
+  );
+}

@@ -58,3 +58,12 @@ export async function unpark(
     ]),
   );
 }
+
+/** Forgets that a key was parked. */
+export async function deleteParked(
+  session: Session,
+  { namespace, projection, key }: Pick<ParkedKey, "namespace" | "projection" | "key">,
+): Promise<void> {
+  await session.query(sql.unsafe`
+    delete from projection_parked where namespace = ${namespace} and projection = ${projection} and key = ${key}`);
+}

@@ -63,3 +63,20 @@ export function findEnded(session: Session, namespace: string, ids: readonly str
     ),
   );
 }
+
+/** One of some runs that is known in another namespace; undefined when none is. */
+export async function findForeignRun(
+  session: Session,
+  namespace: string,
+  ids: readonly string[],
+): Promise<{ readonly id: string; readonly namespace: string } | undefined> {
+  const rows = await rowsOf(
+    session,
+    z.object({ id: z.string(), namespace: z.string() }),
+    statement(
+      "select id::text as id, namespace from task_runs where id = any($2::uuid[]) and namespace <> $1 limit 1",
+      [namespace, ids],
+    ),
+  );
+  return rows[0];
+}

@@ -50,6 +50,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/run.ts")).run,
   },
   {
+    name: "history",
+    summary: "Shows the life of one run, with the gaps between its events.",
+    load: async () => (await import("./commands/history.ts")).history,
+  },
+  {
     name: "crons",
     summary: "Shows the schedules, in words, with their last and next slots.",
     load: async () => (await import("./commands/crons.ts")).crons,
@@ -68,6 +73,21 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: "events",
     summary: "Shows the latest events of the ledger, and with --follow those to come.",
     load: async () => (await import("./commands/events.ts")).events,
+  },
+  {
+    name: "export",
+    summary: "Writes the ledger to a file, or a part of it, packed by its name.",
+    load: async () => (await import("./commands/export.ts")).exportLedger,
+  },
+  {
+    name: "import",
+    summary: "Reads an exported ledger into the archive and the tables of another namespace.",
+    load: async () => (await import("./commands/import.ts")).importInto,
+  },
+  {
+    name: "parked",
+    summary: "Lists what projections could not take, and takes it back.",
+    load: async () => (await import("./commands/parked.ts")).parked,
   },
   {
     name: "dead",
