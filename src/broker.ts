@@ -14,6 +14,7 @@ import type { Broker, BrokerOptions } from "./define/broker.ts";
 import { makeCronTask } from "./define/cron.ts";
 import { declareContract, declareTask } from "./define/declare.ts";
 import { checkQuery, type LedgerQuery } from "./define/ledger-query.ts";
+import { makeSchedules } from "./define/make-schedules.ts";
 import { createRegistry, type Registry } from "./define/registry.ts";
 import { declareSubscription, type SubscriptionOptions } from "./define/subscription.ts";
 import { makeTask, makeTaskRef } from "./define/task.ts";
@@ -53,6 +54,7 @@ export function createBroker(options: BrokerOptions = {}): Broker {
     on(source: unknown, task: unknown, options?: SubscriptionOptions) {
       registry.subscribe(declareSubscription(source, task, options));
     },
+    schedules: makeSchedules(engine.port.schedules),
     handle: (id: string) => engine.port.handle(undefined, id),
     events: (query?: LedgerQuery) => engine.port.events(checkQuery(query)),
     close,

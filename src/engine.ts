@@ -3,8 +3,9 @@ import type { Purpose } from "../streams/connect.ts";
 import type { Lane } from "../streams/lane.ts";
 import type { Clock } from "./clock.ts";
 import type { Broker, BrokerOptions, LoggerLike } from "./define/broker.ts";
+import type { EnginePort } from "./define/schedules.ts";
 import type { Subscription } from "./define/subscription.ts";
-import type { DispatchPort, TaskRecord } from "./define/task.ts";
+import type { TaskRecord } from "./define/task.ts";
 import { invalidOption } from "./errors.ts";
 import type { Middleware, Notice } from "./middleware.ts";
 
@@ -35,9 +36,9 @@ export interface Engine {
   lane(queue: string): Promise<Lane>;
   /** Tells relays that a transaction with dispatches has committed. Best effort; never throws. */
   ringBell(): void;
-  readonly port: DispatchPort;
+  readonly port: EnginePort;
   /** Has another port answer for all tasks of the broker, until disposed. For tests. */
-  standIn(port: DispatchPort): Disposable;
+  standIn(port: EnginePort): Disposable;
   readonly middleware: readonly Middleware[];
   announce(notice: Notice): void;
 }

@@ -15,6 +15,7 @@ export type ErrorCode =
   | "result_timeout"
   | "result_not_kept"
   | "run_unknown"
+  | "schedule_unknown"
   | "run_failed"
   | "run_cancelled"
   | "run_skipped"
@@ -188,6 +189,12 @@ export function runUnknown(run: string): TasktrailError {
     `No run ${run} is known. Its id may belong to another namespace, or its history may have been deleted.`,
     { details: { run } },
   );
+}
+
+/** There is no schedule of that id. */
+export function scheduleUnknown(id: string, namespace: string): TasktrailError {
+  const message = `There is no schedule "${id}" in namespace "${namespace}". A cron() is one once a scheduler has declared it.`;
+  return new TasktrailError("schedule_unknown", message, { details: { schedule: id, namespace } });
 }
 
 /** A run that ended without a result. `cause` is the handler's error, as far as it was recorded. */

@@ -8,6 +8,7 @@ export { type Duration, duration } from "./define/duration.ts";
 export type { LedgerQuery } from "./define/ledger-query.ts";
 export type { Policies, RetryPolicy } from "./define/policy.ts";
 export type { Health, ProjectorOptions, Role, SchedulerOptions, WorkerOptions } from "./define/role.ts";
+export type { ScheduleDefinition, ScheduleState, Schedules } from "./define/schedules.ts";
 export {
   type InputOf,
   type OutputOf,

@@ -3,7 +3,6 @@ import type { LedgerEvent } from "../streams/events.ts";
 import type { Broker } from "./define/broker.ts";
 import type { DispatchOptions, TaskRef } from "./define/dispatch.ts";
 import { type Duration, durationMs } from "./define/duration.ts";
-import { nextSlots } from "./define/pattern.ts";
 import type { DomainEvent, Topic } from "./define/topic.ts";
 import type { Override } from "./di/provider.ts";
 import { engineOf } from "./engine.ts";
@@ -11,6 +10,7 @@ import { invalidOption } from "./errors.ts";
 import { isOver, openBook } from "./playing/book.ts";
 import { type Player, playDue } from "./playing/play.ts";
 import { fireSlot, playingPort } from "./playing/port.ts";
+import { playingSchedules, schedulesOf, slotAfter } from "./playing/schedules.ts";
 import type { Slot } from "./run.ts";
 
 /** A dispatch that a test broker kept. */
@@ -50,7 +50,7 @@ export function testBroker(broker: Broker, { overrides = [], now = new Date() }:
   const engine = engineOf(broker);
   const book = openBook(now.getTime());
   const player: Player = { engine, book, overrides };
-  const standing = engine.standIn(playingPort(player));
+  const standing = engine.standIn({ ...playingPort(player), schedules: playingSchedules(player) });
   return {
     events: book.events,
     dispatched: (task) =>
@@ -72,8 +72,9 @@ export function testBroker(broker: Broker, { overrides = [], now = new Date() }:
       await playDue(player, { retries: false });
       for (let next = nextInstant(player, until); next !== undefined; next = nextInstant(player, until)) {
         book.now = next;
-        for (const task of engine.records)
-          if (slotAfter(task, next - 1) === next) fireSlot(player, task, { at: next, trigger: "schedule" });
+        for (const schedule of schedulesOf(player))
+          if (slotAfter(player, schedule, next - 1) === next)
+            fireSlot(player, schedule, { at: next, trigger: "schedule" });
         await playDue(player, { retries: false });
       }
       book.now = until;
@@ -82,17 +83,13 @@ export function testBroker(broker: Broker, { overrides = [], now = new Date() }:
   };
 }
 
-type Scheduled = Player["engine"]["records"][number];
-
-/** The first slot of a cron after an instant; undefined for other tasks. */
-function slotAfter({ cron }: Scheduled, afterMs: number): number | undefined {
-  return cron === undefined ? undefined : nextSlots(cron, afterMs, 1)[0];
-}
-
 /** When something falls due next, up to an instant. */
-function nextInstant({ engine, book }: Player, until: number): number | undefined {
+function nextInstant(player: Player, until: number): number | undefined {
+  const { book } = player;
   const runs = book.runs.filter((run) => !isOver(run)).map((run) => run.dueAt);
-  const slots = engine.records.map((task) => slotAfter(task, book.now)).filter((slot) => slot !== undefined);
+  const slots = schedulesOf(player)
+    .map((schedule) => slotAfter(player, schedule, book.now))
+    .filter((slot) => slot !== undefined);
   const next = Math.min(...[...runs, ...slots].filter((at) => at > book.now));
   return next <= until ? next : undefined;
 }

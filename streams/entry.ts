@@ -52,6 +52,12 @@ export interface EntrySlot {
   readonly previous?: number | undefined;
   readonly timezone: string;
   readonly trigger: "schedule" | "catch_up" | "backfill" | "manual";
+  /** Of a schedule that was made at run time: whether its runs exclude each other, which those of `cron()` say in the worker's code. */
+  readonly lock?:
+    | { readonly overlap: "skip" | "allow" | "queue_one" | "cancel_other"; readonly ttlMs: number }
+    | undefined;
+  /** True for slots that come all at once: they wait for each other, and are not skipped for each other. */
+  readonly isOwed?: boolean | undefined;
 }
 
 /** A task entry, as it was read. Fields that a stranger left out are empty. */

@@ -31,8 +31,9 @@ export interface LaneKeys {
   /** zset: run id → when its cancel was asked for. */
   readonly cancelled: string;
   /**
-   * hash, for ever: schedule → definition; and by `last:<schedule>` the last slot that was acted on, `fired:<schedule>` the last
-   * one that made a run, `count:<schedule>` how many did, `seen:<schedule>` when a scheduler last declared it.
+   * hash, for ever: `definition:<schedule>`; and by `last:<schedule>` the last slot that was acted on, `fired:<schedule>` the last
+   * one that made a run, `count:<schedule>` how many did, `seen:<schedule>` when a scheduler last declared it, `since:<schedule>` and
+   * `past:<schedule>` the stretches in which all slots made runs, `filled:<schedule>` the call that last added to them. `revision` is when a definition was last written or removed.
    */
   readonly cron: string;
   /** hash, for ever: how far the lane has come with each source: `outbox` → number of its last batch, `topic:NAME:GROUP` → position of a subscription. None but the next step is taken. */
@@ -82,7 +83,7 @@ export function laneKeys(namespace: string, queue: string): LaneKeys {
     key: (task, key) => `${tag}:key:${task}:${key}`,
     result: (run) => `${tag}:result:${run}`,
     lock: (name) => `${tag}:lock:${name}`,
-    firing: (schedule) => `${tag}:lock:firing:${schedule}`,
+    firing: (schedule) => `${tag}:firing:${schedule}`,
   };
 }
 

@@ -41,6 +41,8 @@ export interface Firing {
   readonly slot: number;
   /** The definition as the caller read it: another one there now, and nothing is done. Default: whichever there is. */
   readonly definition?: string | undefined;
+  /** The pattern of the slots up to now, when some before this one were missed: the unbroken stretch of those that fired ends. Default: none was. */
+  readonly endedPattern?: string | undefined;
   readonly events: readonly EventDraft[];
   /** The run that it makes; none when the slot is skipped or missed. */
   readonly run?:
@@ -85,6 +87,7 @@ export async function fire(lane: Lane, firing: Firing, limits: CallLimits = {}):
       firing.events.length,
       encodeEvents(firing.events),
       firing.definition ?? "",
+      firing.endedPattern ?? "",
       ...entry,
     ];
     const reply = await callScript(lane, { script: "fire", keys: [keys.cron, keys.tasks, keys.events], args }, limits);

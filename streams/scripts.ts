@@ -15,6 +15,7 @@ export const SCRIPTS = [
   "fire",
   "declare",
   "schedules",
+  "backfill",
   "cancel",
   "leave",
   "release",

@@ -32,13 +32,16 @@ const WORKER_SCRIPTS: readonly ScriptName[] = [
   ...(["open", "beat", "promote", "receive", "reclaim", "recover", "release", "settle", "leave"] as const),
 ];
 
+/** The scripts that `broker.schedules` runs. */
+const MANAGING: readonly ScriptName[] = ["schedules", "declare", "fire", "backfill"];
+
 /** The scripts that a role may come to run. */
 const SCRIPTS_OF: Readonly<Record<string, readonly ScriptName[]>> = {
-  producer: ["enqueue", "cancel"],
-  worker: [...WORKER_SCRIPTS, "enqueue", "cancel"],
+  producer: ["enqueue", "cancel", ...MANAGING],
+  worker: [...WORKER_SCRIPTS, "enqueue", "cancel", ...MANAGING],
   scheduler: ["open", "declare", "schedules", "fire"],
   projector: ["relay", "publish", "trim", "regress", "claim", "restore", "withdraw"],
-  tools: ["enqueue", "cancel", "declare", "schedules", "settle"],
+  tools: ["enqueue", "cancel", "settle", ...MANAGING],
 };
 
 /** A Redis with the documented users. `as` gives the URL of one; `denied` what any of them was refused. */

@@ -95,19 +95,27 @@ export const cronJobRunsTable = defineTable<CronJobRun>({
   },
 });
 
-/** The slots of a namespace's schedules, latest first; of one task, when it is named. Default limit: 50. */
+/** Which slots are wanted: of a task or of a schedule, not both. */
+export interface CronRunsWanted {
+  readonly task?: string | undefined;
+  readonly schedule?: string | undefined;
+  readonly limit?: number | undefined;
+}
+
+/** The slots of a namespace's schedules, latest first; of one task or one schedule, when it is named. Default limit: 50. */
 export function listCronRuns(
   session: Session,
   namespace: string,
-  { task, limit = 50 }: { readonly task?: string | undefined; readonly limit?: number | undefined } = {},
+  { task, schedule, limit = 50 }: CronRunsWanted = {},
 ): Promise<CronJobRun[]> {
-  const values = task === undefined ? [namespace, limit] : [namespace, limit, task];
+  const values = [namespace, limit, ...[task ?? schedule].filter((one) => one !== undefined)];
+  const column = task === undefined ? "schedule" : "task_name";
   return rowsOf(
     session,
     cronJobRun,
     statement(
       `select ${cronJobRunsTable.selection} from cron_job_runs where namespace = $1
-       ${task === undefined ? "" : "and task_name = $3"} order by scheduled_for desc nulls last, id desc limit $2`,
+       ${values.length === 2 ? "" : `and ${column} = $3`} order by scheduled_for desc nulls last, id desc limit $2`,
       values,
     ),
   );
@@ -122,6 +130,52 @@ export function lastPerSchedule(session: Session, namespace: string): Promise<Cr
       `select distinct on (queue, schedule) ${cronJobRunsTable.selection} from cron_job_runs where namespace = $1
        order by queue, schedule, scheduled_for desc nulls last, id desc`,
       [namespace],
+    ),
+  );
+}
+
+const lockTimes = z.object({
+  queue: z.string(),
+  schedule: z.string(),
+  runCount: z.number(),
+  overCount: z.number(),
+  longestMs: z.number(),
+  usualMs: z.number(),
+});
+
+/** How long the runs of a schedule have really taken, against its lock. In ms. */
+export type LockTimes = z.infer<typeof lockTimes>;
+
+/** The schedules of a namespace of whose latest hundred runs some took longer than their overlap lock lives. `usualMs` is what nineteen of twenty stay below. */
+export function findOverrunning(
+  session: Session,
+  namespace: string,
+  locks: readonly { readonly queue: string; readonly schedule: string; readonly lockTtlMs: number }[],
+): Promise<LockTimes[]> {
+  return rowsOf(
+    session,
+    lockTimes,
+    statement(
+      `select lock.queue, lock.schedule,
+         count(*)::double precision as "runCount",
+         (count(*) filter (where run.duration_ms > lock.ttl_ms))::double precision as "overCount",
+         max(run.duration_ms) as "longestMs",
+         percentile_disc(0.95) within group (order by run.duration_ms) as "usualMs"
+       from unnest($2::text[], $3::text[], $4::double precision[]) as lock (queue, schedule, ttl_ms)
+       cross join lateral (
+         select duration_ms from cron_job_runs
+         where namespace = $1 and queue = lock.queue and schedule = lock.schedule and duration_ms is not null
+         order by scheduled_for desc nulls last limit 100
+       ) as run
+       group by lock.queue, lock.schedule
+       having max(run.duration_ms) > min(lock.ttl_ms)
+       order by lock.queue, lock.schedule`,
+      [
+        namespace,
+        locks.map(({ queue }) => queue),
+        locks.map(({ schedule }) => schedule),
+        locks.map(({ lockTtlMs }) => lockTtlMs),
+      ],
     ),
   );
 }

@@ -9,6 +9,7 @@ import type { Duration } from "./duration.ts";
 import type { JsonCheck } from "./json-check.ts";
 import type { LedgerQuery } from "./ledger-query.ts";
 import type { Policies } from "./policy.ts";
+import type { Schedules } from "./schedules.ts";
 import type { InputOf, Schema } from "./schema.ts";
 import type { SubscriptionOptions } from "./subscription.ts";
 import type { Task, TaskDefinition, TaskHost } from "./task.ts";
@@ -82,6 +83,8 @@ export interface Broker extends TaskHost, AsyncDisposable {
     task: Dispatcher<NoInfer<Payload>, unknown>,
     options?: SubscriptionOptions,
   ): void;
+  /** Schedules made at run time. Those of `cron()` are listed here too. */
+  readonly schedules: Schedules;
   /** A hold on any run, by its id. */
   handle(id: string): RunHandle<unknown>;
   /** The ledger, oldest first: what is archived in Postgres, when the broker has one, and then Redis' tail. `follow` waits for more until the signal is aborted. Throws InvalidOption. */

@@ -140,23 +140,37 @@ function dispatcher(record: TaskRecord, port: DispatchPort, options: DispatchOpt
   };
 }
 
+// By a registered symbol: a task may come from another copy of the package.
+const RECORD = Symbol.for("tasktrail.record");
+
+function withRecord<T extends object>(ref: T, record: TaskRecord): T {
+  return Object.defineProperty(ref, RECORD, { value: record });
+}
+
+/** What the engine knows of a task that a user holds; undefined when it is none. */
+export function recordOf(ref: unknown): TaskRecord | undefined {
+  return (ref as Record<symbol, TaskRecord | undefined> | null | undefined)?.[RECORD];
+}
+
 /** A task that can be dispatched: what `bind` gives for a contract. */
 export function makeTaskRef(record: TaskRecord, port: DispatchPort): TaskRef<any, any> {
-  return {
+  const ref: TaskRef<any, any> = {
     name: record.name,
     ...dispatcher(record, port, plain),
     with: (options) => dispatcher(record, port, options),
     handle: (id) => port.handle(record, id),
   };
+  return withRecord(ref, record);
 }
 
 /** The task object that users hold. */
 export function makeTask(record: TaskRecord, port: DispatchPort): Task<any, any, any> {
-  return {
+  const task: Task<any, any, any> = {
     ...makeTaskRef(record, port),
     async call(...args: unknown[]) {
       const [input, overrides] = record.input === undefined ? [undefined, args[0]] : [args[0], args[1]];
       return port.call(record, input, undefined, overrides as Overrides);
     },
   };
+  return withRecord(task, record);
 }

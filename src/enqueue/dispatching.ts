@@ -1,10 +1,11 @@
 import type { Lane } from "../../streams/lane.ts";
 import { durabilityOf } from "../config.ts";
 import { DEFAULTS } from "../defaults.ts";
-import type { DispatchPort } from "../define/task.ts";
+import type { EnginePort } from "../define/schedules.ts";
 import type { Engine } from "../engine.ts";
 import { callInline } from "../execute/call.ts";
 import { readEvents } from "../read-events.ts";
+import { createScheduleManager } from "../schedule/manage.ts";
 import { type Ask, askBy } from "./ask.ts";
 import { createEndingWatch } from "./await-ending.ts";
 import { type Connection, createConnection } from "./connection.ts";
@@ -18,7 +19,7 @@ import { trigger } from "./trigger.ts";
 
 /** What a broker dispatches with. */
 export interface Dispatching {
-  readonly port: DispatchPort;
+  readonly port: EnginePort;
   /** The lane of a queue, on the connection that all dispatches share. */
   lane(queue: string): Promise<Lane>;
   /** Tells relays that a transaction has committed. Best effort. */
@@ -64,7 +65,7 @@ export function createDispatching(engine: Engine, enqueueTimeoutMs: () => number
   });
   const ringBell = createBellRinger(ask, () => engine.namespace);
   return {
-    port: createPort(engine, { connection, lanes, handles, enqueueTimeoutMs, ringBell }),
+    port: createPort(engine, { connection, lanes, handles, ask, enqueueTimeoutMs, ringBell }),
     lane: lanes.lane,
     ringBell,
     async close() {
@@ -79,12 +80,13 @@ interface PortParts {
   readonly connection: Connection;
   readonly lanes: Lanes;
   readonly handles: Handles;
+  readonly ask: Ask;
   readonly enqueueTimeoutMs: () => number;
   readonly ringBell: () => void;
 }
 
-function createPort(engine: Engine, parts: PortParts): DispatchPort {
-  const { connection, lanes, handles, enqueueTimeoutMs, ringBell } = parts;
+function createPort(engine: Engine, parts: PortParts): EnginePort {
+  const { connection, lanes, handles, ask, enqueueTimeoutMs, ringBell } = parts;
   const sending: SendParts = {
     lanes,
     maxPayloadBytes: () => engine.maxPayloadBytes,
@@ -100,7 +102,11 @@ function createPort(engine: Engine, parts: PortParts): DispatchPort {
     announce: engine.announce,
     onCommit: ringBell,
   });
+  const { incarnation, queues } = engine;
+  const namespace = () => engine.namespace;
+  const elapsed = () => engine.clock.elapsed();
   return {
+    schedules: createScheduleManager({ ...sending, connection, ask, handles, namespace, queues, incarnation, elapsed }),
     async send(task, inputs, options, keyOf) {
       connection.hold(); // from beginning to end: whoever closes the broker waits for all of it
       try {

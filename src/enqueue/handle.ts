@@ -35,6 +35,8 @@ export interface Handles {
   ofSent(task: TaskRecord, sent: Sent): RunHandle<unknown>;
   /** Of a run that a transaction has written: it will be in Redis once that has committed. */
   ofWritten(task: TaskRecord, written: Written): RunHandle<unknown>;
+  /** Of one that was just made in a queue. */
+  ofRun(run: string, queue: string): RunHandle<unknown>;
   /** Of one that is known by its id. Throws InvalidOption for what cannot be one. */
   ofId(task: TaskRecord | undefined, id: string): RunHandle<unknown>;
 }
@@ -72,6 +74,13 @@ export function createHandles(parts: HandleParts): Handles {
       const keys = laneKeys(parts.namespace(), queue);
       const find = async () => ({ run, queue, keys, entryId: undefined, ledgerId: startOf(run) });
       return make({ run, task, find }, true);
+    },
+    ofRun(run, queue) {
+      const keys = laneKeys(parts.namespace(), queue);
+      return make(
+        { run, task: undefined, find: async () => ({ run, queue, keys, entryId: undefined, ledgerId: undefined }) },
+        true,
+      );
     },
     ofId(task, id) {
       if (typeof id !== "string" || !isRunId(id)) throw invalidOption("id", `${shown(id)} is not the id of a run`);

@@ -74,8 +74,11 @@ interface Job {
   readonly all: readonly Ready[];
 }
 
+/** What errors tell of a task. */
+type Target = Pick<TaskRecord, "name" | "queue">;
+
 /** The lane that a task's runs go to. Throws EnqueueFailed when Redis is not there. */
-export async function openFor(parts: SendParts, task: TaskRecord, queue = task.queue): Promise<DispatchLane> {
+export async function openFor(parts: SendParts, task: Target, queue = task.queue): Promise<DispatchLane> {
   try {
     const deadline = performance.now() + parts.enqueueTimeoutMs();
     return parts.lanes.get(queue) ?? (await parts.lanes.open(queue, deadline));
@@ -137,7 +140,7 @@ export interface Failed {
 }
 
 /** The error that a caller sees. What is no matter of Redis, such as a missing variable, stays as it is. */
-export function failure({ lanes, enqueueTimeoutMs }: SendParts, task: TaskRecord, { error, sent }: Failed): unknown {
+export function failure({ lanes, enqueueTimeoutMs }: SendParts, task: Target, { error, sent }: Failed): unknown {
   if (error instanceof Unconfirmed)
     return enqueueUnconfirmed(task.name, { sent, ...whyUnconfirmed(error, enqueueTimeoutMs()) });
   const isOfRedis = error instanceof CallFailed || error instanceof EnqueueRefused || error instanceof Unanswered;

@@ -4,6 +4,7 @@ import { letGo } from "../deliver/work-lane.ts";
 import type { Ended, Notice } from "../middleware.ts";
 import type { Attempt } from "./attempt.ts";
 import { judge, type Outcome, type Verdict } from "./outcome.ts";
+import { exclusionOf } from "./overlap.ts";
 import type { Settler } from "./settle.ts";
 import { cancellation, death, retry, success } from "./settlement.ts";
 
@@ -64,14 +65,14 @@ function settlementOf(attempt: Attempt, verdict: Verdict, durationMs: number): S
 
 /** The lock goes with the ending; over the wait for another try it is kept. When nothing was accepted, the delivery that is current has it, under the same value. */
 function passLock(
-  { lock, record, hold }: Attempt,
+  { lock, record, meta, hold }: Attempt,
   accepted: Settlement | undefined,
   announce: ConcludeParts["announce"],
 ): void {
   if (lock === undefined || accepted === undefined) return;
   const waitMs =
     accepted.kind === "moved" ? Math.max(0, accepted.move.dueAt - hold.workLane.lane.clock.now()) : undefined;
-  const done = waitMs === undefined ? lock.release() : lock.extend(waitMs + (record.cron?.lockTtlMs ?? 0));
+  const done = waitMs === undefined ? lock.release() : lock.extend(waitMs + (exclusionOf(record, meta)?.ttlMs ?? 0));
   Promise.resolve(done).catch((error: unknown) => {
     announce({ kind: "problem", what: "an overlap lock could not be passed on; it ends by itself", error });
   });

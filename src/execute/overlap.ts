@@ -1,7 +1,7 @@
-import type { EntryMeta } from "../../streams/entry.ts";
+import type { EntryMeta, EntrySlot } from "../../streams/entry.ts";
 import type { HeldLock, Locks } from "../../streams/locks.ts";
 import { cancel } from "../../streams/schedules.ts";
-import type { CronRecord, TaskRecord } from "../define/task.ts";
+import type { TaskRecord } from "../define/task.ts";
 import type { Hold } from "../deliver/work-lane.ts";
 
 /** A run that may not run beside another of its schedule. */
@@ -25,9 +25,17 @@ export interface Overlap {
   forget(candidate: Candidate): void;
 }
 
-/** True when the runs of a task exclude each other. */
+/** How the runs of a schedule exclude each other: those of `cron()` as the code of this worker says, others as their entry does. */
+export function exclusionOf(record: TaskRecord, { cron: slot }: EntryMeta): NonNullable<EntrySlot["lock"]> | undefined {
+  const { cron } = record;
+  if (slot === undefined) return undefined;
+  const found = slot.lock ?? (cron === undefined ? undefined : { overlap: cron.overlap, ttlMs: cron.lockTtlMs });
+  return found?.overlap === "allow" ? undefined : found;
+}
+
+/** True when a run may not run beside another of its schedule. */
 export function isExclusive(record: TaskRecord, meta: EntryMeta): boolean {
-  return record.cron !== undefined && record.cron.overlap !== "allow" && meta.cron !== undefined;
+  return exclusionOf(record, meta) !== undefined;
 }
 
 /** What the overlap lock works with. */
@@ -48,12 +56,12 @@ export function createOverlap({ locks, random, onError }: OverlapParts): Overlap
   };
   return {
     async enter(candidate) {
-      const { record, hold } = candidate;
-      const { overlap, lockTtlMs } = record.cron as CronRecord;
+      const { record, hold, meta } = candidate;
+      const { overlap, ttlMs } = exclusionOf(record, meta) as NonNullable<EntrySlot["lock"]>;
       try {
-        const taking = await (await locks()).take(lockName(candidate), hold.delivery.entry.run, lockTtlMs);
+        const taking = await (await locks()).take(lockName(candidate), hold.delivery.entry.run, ttlMs);
         if (taking.isTaken) return { kind: "open", lock: taking.lock };
-        if (overlap === "skip" && !isOwed(candidate)) return { kind: "held", holder: taking.holder };
+        if (overlap === "skip" && meta.cron?.isOwed !== true) return { kind: "held", holder: taking.holder };
         if (overlap === "cancel_other" && taking.holder !== undefined) {
           const reason = `the next slot of ${record.name} has come`;
           await cancel(hold.workLane.lane, { run: taking.holder, task: record.name, reason });
@@ -72,12 +80,6 @@ export function createOverlap({ locks, random, onError }: OverlapParts): Overlap
         .catch((error: unknown) => onError(error, candidate));
     },
   };
-}
-
-/** Slots that are caught up on one by one come all at once: were they skipped for each other, only one of them would run. */
-function isOwed({ record, meta }: Candidate): boolean {
-  const trigger = meta.cron?.trigger;
-  return trigger === "backfill" || (trigger === "catch_up" && record.cron?.misfire === "fire_all");
 }
 
 /** Calls `onExpiry` once when a lock ends while its run goes on. Returns what stops the watch. */

@@ -1,6 +1,6 @@
 import type { EventDraft, LedgerEvent } from "../../streams/events.ts";
 import type { DispatchOptions } from "../define/dispatch.ts";
-import type { TaskRecord } from "../define/task.ts";
+import type { CronRecord, TaskRecord } from "../define/task.ts";
 import type { DomainEvent } from "../define/topic.ts";
 import type { RunStatus, Slot } from "../run.ts";
 
@@ -31,11 +31,24 @@ export interface Book {
   readonly keys: Map<string, PlayedRun>;
   readonly events: LedgerEvent[];
   readonly published: Map<string, DomainEvent<unknown>[]>;
+  /** Made at run time, by id. */
+  readonly schedules: Map<string, PlayedSchedule>;
+  /** The ids of schedules that fire nothing. */
+  readonly paused: Set<string>;
+}
+
+/** A schedule as the test kit keeps it: of `cron()`, or made at run time. */
+export interface PlayedSchedule {
+  readonly id: string;
+  readonly task: TaskRecord;
+  readonly cron: CronRecord;
+  /** JSON of the encoded input; empty for none. */
+  readonly body: string;
 }
 
 /** An empty book, at an instant. */
 export function openBook(now: number): Book {
-  return { now, runs: [], keys: new Map(), events: [], published: new Map() };
+  return { now, runs: [], keys: new Map(), events: [], published: new Map(), schedules: new Map(), paused: new Set() };
 }
 
 /** Writes an event down, at the book's time. */

@@ -7,10 +7,10 @@ import { durationMs } from "../define/duration.ts";
 import { decodeResult, encodeInput } from "../define/payload.ts";
 import { checkedKey, resolveDispatch } from "../define/resolve-dispatch.ts";
 import type { DispatchPort, TaskRecord } from "../define/task.ts";
-import { resultTimeout, runCancelled, runFailed, runUnknown } from "../errors.ts";
+import { invalidOption, resultTimeout, runCancelled, runFailed, runUnknown } from "../errors.ts";
 import { callInline } from "../execute/call.ts";
 import type { RunHandle, Slot } from "../run.ts";
-import { isOver, type PlayedRun, record } from "./book.ts";
+import { isOver, type PlayedRun, type PlayedSchedule, record } from "./book.ts";
 import { type Player, playDue } from "./play.ts";
 
 /** A port that keeps dispatches in the book, where the real one sends them to Redis. */
@@ -40,7 +40,9 @@ export function playingPort(player: Player): DispatchPort {
       }
     },
     async trigger(task) {
-      const run = fireSlot(player, task, { at: player.book.now, trigger: "manual" });
+      if (task.cron === undefined) throw invalidOption("trigger", `task "${task.name}" is on no schedule`);
+      const schedule = { id: task.name, task, cron: task.cron, body: "" };
+      const run = fireSlot(player, schedule, { at: player.book.now, trigger: "manual" });
       return handleOf(player, run, { id: run.id, isNew: true });
     },
     call: (task, input, slot, overrides) =>
@@ -108,42 +110,30 @@ function enter({ book }: Player, task: TaskRecord, entering: Entering): PlayedRu
   return run;
 }
 
-/** Fires a cron at an instant. */
+/** Fires a schedule at an instant. */
 export function fireSlot(
   player: Player,
-  task: TaskRecord,
+  { id: schedule, task, cron, body }: PlayedSchedule,
   { at, trigger }: { readonly at: number; readonly trigger: Slot["trigger"] },
 ): PlayedRun {
   const { book } = player;
-  const timezone = task.cron?.timezone ?? "UTC";
-  const before = book.runs.findLast((run) => run.slot?.schedule === task.name)?.slot?.at;
-  const id = cronRunId({
-    namespace: "test",
-    queue: task.queue,
-    schedule: task.name,
-    slotMs: at,
-    rerun: trigger === "manual" ? book.runs.length + 1 : 0,
-  });
-  record(book, task.queue, {
-    type: "slot.fired",
-    schedule: task.name,
-    task: task.name,
-    slot: at,
-    run: id,
-    trigger,
-    lateMs: 0,
-    timezone,
-  });
+  const { timezone } = cron;
+  const before = book.runs.findLast((run) => run.slot?.schedule === schedule)?.slot?.at;
+  const rerun = trigger === "manual" ? book.runs.length + 1 : 0;
+  const id = cronRunId({ namespace: "test", queue: task.queue, schedule, slotMs: at, rerun });
+  const common = { schedule, task: task.name, slot: at, run: id, trigger, lateMs: 0, timezone };
+  record(book, task.queue, { type: "slot.fired", ...common });
   return enter(player, task, {
     id,
-    body: "",
+    body,
     options: {},
     dueAt: book.now,
-    slot: { schedule: task.name, at: new Date(at), previous: before, timezone, trigger },
+    slot: { schedule, at: new Date(at), previous: before, timezone, trigger },
   });
 }
 
-function handleOf(
+/** A hold on a run of the book. */
+export function handleOf(
   player: Player,
   run: PlayedRun | undefined,
   { id, isNew }: { readonly id: string; readonly isNew: boolean },

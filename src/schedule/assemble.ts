@@ -1,13 +1,15 @@
 import { refusal } from "../../streams/connect.ts";
-import type { Lane } from "../../streams/lane.ts";
+import { listQueues } from "../../streams/lane.ts";
 import { type Bell, createBell } from "../bell.ts";
+import { decodeInput } from "../define/payload.ts";
 import type { Engine } from "../engine.ts";
 import { sendHooks } from "../enqueue/around-send.ts";
+import { contentOf } from "./definition.ts";
 import { type Current, createCurrent } from "./keep-current.ts";
 import type { TimeDeps } from "./keep-time.ts";
-import { cronsOf, type Opened } from "./open.ts";
-import { refresh } from "./refresh.ts";
-import { newSchedule, type SchedulerDeps } from "./schedule.ts";
+import { cronsOf, laneOf, type Opened } from "./open.ts";
+import { type RefreshDeps, refresh } from "./refresh.ts";
+import { newSchedule, type Schedule } from "./schedule.ts";
 
 /** What a scheduler is put together from. */
 export interface SchedulerParts {
@@ -20,29 +22,37 @@ export interface SchedulerParts {
 /** Puts a scheduler together: what its two loops need, of which one keeps up with Redis, and the other fires. */
 export function assemble({ engine, opened, makeBell = createBell }: SchedulerParts): {
   readonly current: Current;
-  readonly deps: TimeDeps;
+  readonly deps: TimeDeps & RefreshDeps;
 } {
-  const { clock, lanes, locks, incarnation, redis } = opened;
+  const { clock, locks, incarnation, redis, namespace } = opened;
   const [bell, refreshBell] = [makeBell(), createBell()];
-  const schedules = cronsOf(engine).map((record) => newSchedule(record, lanes.get(record.queue) as Lane));
-  const deps: SchedulerDeps = {
+  const lane = (queue: string) => laneOf(opened, queue);
+  const crons = cronsOf(engine);
+  const own = new Set(crons.map(({ queue }) => queue));
+  const deps: RefreshDeps = {
     incarnation,
     locks,
     hooks: () => sendHooks(engine.middleware),
     announce: engine.announce,
     now: clock.now,
     elapsed: () => engine.clock.elapsed(),
-    schedules,
+    schedules: crons.map((cron) => newSchedule({ name: cron.name, own: contentOf(cron), lane: lane(cron.queue) })),
     bell,
+    findQueues: async () => [...new Set([...own, ...(await listQueues(redis, namespace))])],
+    laneOf: lane,
+    revisions: new Map(),
+    met: (schedule) => checkInput(engine, schedule),
   };
   let isReady = false;
   const current = createCurrent({
     clock: engine.clock,
     redis,
     bell: refreshBell,
+    redisNow: clock.now,
     async refresh() {
       await refresh(deps);
-      if (!isReady) engine.announce({ kind: "role.ready", role: "scheduler", facts: { schedules: schedules.length } });
+      const facts = { schedules: deps.schedules.length };
+      if (!isReady) engine.announce({ kind: "role.ready", role: "scheduler", facts });
       isReady = true;
     },
     failed(error) {
@@ -61,4 +71,20 @@ export function assemble({ engine, opened, makeBell = createBell }: SchedulerPar
 /** True for what is not told already by the connection itself. */
 function isOurs(error: unknown, { redis }: Opened): boolean {
   return redis.status === "ready" && refusal((error as Error).cause ?? error) !== "away";
+}
+
+/** A schedule keeps its input as it was when it was made. Whether it still fits is seen here, before its runs die of it one by one. */
+function checkInput({ task, announce }: Engine, { name, known }: Schedule): void {
+  const { content } = known?.definition ?? {};
+  const record = content === undefined ? undefined : task(content.task);
+  if (content === undefined || record === undefined || record.version < (content.taskVersion ?? 1)) return;
+  const failed = (error: unknown) => {
+    const what = "the input that a schedule keeps no longer fits its task, and its runs will die: upsert it again";
+    announce({ kind: "problem", what, error, facts: { schedule: name, task: record.name } });
+  };
+  try {
+    Promise.resolve(decodeInput(record, content.input ?? "")).catch(failed);
+  } catch (error) {
+    failed(error);
+  }
 }

@@ -1,11 +1,21 @@
 import { declareSchedule, type KeptSchedule, readSchedules } from "../../streams/cron.ts";
 import type { EventDraft } from "../../streams/events.ts";
 import type { CallLimits } from "../../streams/lane.ts";
-import { type Definition, hashOf, readDefinition, writeDefinition } from "./definition.ts";
+import {
+  type Definition,
+  endedPattern,
+  hashOf,
+  readDefinition,
+  type ScheduleContent,
+  writeDefinition,
+} from "./definition.ts";
 import { fireDue } from "./fire.ts";
 import { type Elsewhere, leave, moved } from "./move.ts";
 import { reconcile } from "./reconcile.ts";
-import { adopt, type Schedule, type SchedulerDeps } from "./schedule.ts";
+import { adopt, type FiringDeps, type Schedule, type SchedulerDeps } from "./schedule.ts";
+
+/** A schedule that this process has in its code. */
+export type OwnSchedule = Schedule & { readonly own: ScheduleContent };
 
 /** What was read of a schedule. */
 export interface Found {
@@ -19,10 +29,10 @@ export interface Found {
  * Brings a schedule and what Redis keeps of it together: it is declared where it is new or has been changed, and adopted where it is not.
  * True when it stands there as this process declares it. Throws CallFailed.
  */
-export async function declare(deps: SchedulerDeps, schedule: Schedule, found: Found): Promise<boolean> {
+export async function declare(deps: SchedulerDeps, schedule: OwnSchedule, found: Found): Promise<boolean> {
   const { kept, elsewhere, limits } = found;
   const now = deps.now();
-  const reconciled = reconcile(schedule.content, kept, now);
+  const reconciled = reconcile(schedule.own, kept, now);
   if (reconciled.kind !== "write") {
     const definition = reconciled.kind === "unreadable" ? undefined : kept.definition;
     adopt(schedule, { definition, standing: kept }, now);
@@ -32,7 +42,7 @@ export async function declare(deps: SchedulerDeps, schedule: Schedule, found: Fo
     await settleDebts(deps, schedule, kept);
     return write(deps, schedule, { kept, definition: reconciled.definition, limits });
   }
-  const here = moved(deps, schedule, elsewhere);
+  const here = moved(deps, schedule, { content: schedule.own, elsewhere });
   if (here === undefined) return false;
   const writing = { kept: { ...kept, ...here.standing, definition: undefined }, definition: here.definition, limits };
   const isOurs = await write(deps, schedule, writing);
@@ -47,7 +57,7 @@ const ROUNDS = 3;
  * Does what the definition that is about to be replaced still owes: whether the slot of a minute ago fires is not to hang on
  * whether the scheduler of the version before was still up.
  */
-async function settleDebts(deps: SchedulerDeps, schedule: Schedule, kept: KeptSchedule): Promise<void> {
+export async function settleDebts(deps: FiringDeps, schedule: Schedule, kept: KeptSchedule): Promise<void> {
   if (kept.definition === undefined) return;
   adopt(schedule, { definition: kept.definition, standing: kept }, deps.now());
   for (let round = 0; round < ROUNDS; round += 1) {
@@ -64,14 +74,19 @@ interface Writing {
   readonly limits: CallLimits;
 }
 
-async function write(deps: SchedulerDeps, schedule: Schedule, { kept, definition, limits }: Writing): Promise<boolean> {
+async function write(
+  deps: SchedulerDeps,
+  schedule: OwnSchedule,
+  { kept, definition, limits }: Writing,
+): Promise<boolean> {
   const { name, lane } = schedule;
   const text = writeDefinition(definition);
   const declaring = {
     schedule: name,
     known: kept.definition,
     definition: text,
-    events: [upserted(schedule, definition)],
+    events: [upserted(name, definition)],
+    endedPattern: endedPattern(readDefinition(kept.definition), definition),
     standing: kept.definition === undefined ? kept : undefined,
   };
   const answer = await declareSchedule(lane, declaring, limits);
@@ -84,10 +99,11 @@ async function write(deps: SchedulerDeps, schedule: Schedule, { kept, definition
   const [again] = await readSchedules(lane, [name], limits);
   if (again === undefined) return false;
   adopt(schedule, { definition: again.definition, standing: again }, deps.now());
-  return readDefinition(again.definition)?.hash === hashOf(schedule.content);
+  return readDefinition(again.definition)?.hash === hashOf(schedule.own);
 }
 
-function upserted({ name, record }: Schedule, { content, source }: Definition): EventDraft<"schedule.upserted"> {
-  const { expression, timezone } = content;
-  return { type: "schedule.upserted", schedule: name, task: record.name, expression, timezone, source };
+/** The event that tells of a definition. */
+export function upserted(schedule: string, { content, source }: Definition): EventDraft<"schedule.upserted"> {
+  const { task, expression, timezone } = content;
+  return { type: "schedule.upserted", schedule, task, expression, timezone, source };
 }

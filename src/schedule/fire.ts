@@ -4,7 +4,7 @@ import { aroundSend } from "../enqueue/around-send.ts";
 import type { Carrier } from "../middleware.ts";
 import type { Plan } from "./misfire.ts";
 import { lateMsOf, runOf, type Step, toFiring } from "./record-slot.ts";
-import { adopt, type Known, moveOn, planAt, type Schedule, type SchedulerDeps, whenDue } from "./schedule.ts";
+import { adopt, type FiringDeps, type Known, moveOn, planAt, type Schedule, whenDue } from "./schedule.ts";
 import { takeTurn } from "./turn.ts";
 
 /** How long Redis is waited for before it is thought over again what is due, in ms. */
@@ -16,7 +16,7 @@ const EARLY_MS = 2;
  * Does what a schedule owes at an instant: records what it missed, fires what is due, and says in `dueAt` when there is more.
  * No slot fires twice, however many schedulers do so at once. Throws CallFailed when Redis was not there to be asked.
  */
-export async function fireDue(deps: SchedulerDeps, schedule: Schedule, nowMs: number): Promise<void> {
+export async function fireDue(deps: FiringDeps, schedule: Schedule, nowMs: number): Promise<void> {
   const plan = planAt(schedule, nowMs);
   schedule.dueAt = plan.nextDueAt;
   if (plan.missed.length + plan.fire.length === 0) return;
@@ -34,7 +34,7 @@ export async function fireDue(deps: SchedulerDeps, schedule: Schedule, nowMs: nu
 }
 
 /** Reads where a schedule stands. */
-async function readAgain(deps: SchedulerDeps, schedule: Schedule): Promise<void> {
+async function readAgain(deps: FiringDeps, schedule: Schedule): Promise<void> {
   const limits = { deadline: performance.now() + ANSWER_MS };
   const [kept] = await readSchedules(schedule.lane, [schedule.name], limits);
   if (kept !== undefined) adopt(schedule, { definition: kept.definition, standing: kept }, deps.now());
@@ -42,7 +42,7 @@ async function readAgain(deps: SchedulerDeps, schedule: Schedule): Promise<void>
 
 /** Takes the steps of a plan, oldest first, until one is refused. */
 async function carryOut(
-  deps: SchedulerDeps,
+  deps: FiringDeps,
   schedule: Schedule,
   plan: Plan,
 ): Promise<Extract<Fired, { isFired: false }> | undefined> {
@@ -62,13 +62,13 @@ function stepsOf({ missed, fire: due }: Plan): Step[] {
 }
 
 interface Place {
-  readonly deps: SchedulerDeps;
+  readonly deps: FiringDeps;
   readonly schedule: Schedule;
   readonly known: Known;
 }
 
 function take(step: Step, { deps, schedule, known }: Place): Promise<Fired> {
-  const { lane, record } = schedule;
+  const { lane } = schedule;
   const limits = { deadline: performance.now() + ANSWER_MS };
   const dispatch = async (carrier: Carrier): Promise<Fired> => {
     const firing = toFiring(schedule, known, { step, carrier, nowMs: deps.now() });
@@ -79,7 +79,7 @@ function take(step: Step, { deps, schedule, known }: Place): Promise<Fired> {
   if (step.due === undefined) return dispatch({});
   const { slot, trigger } = step.due;
   const cron = { schedule: schedule.name, slot, trigger };
-  const sending = { task: record.name, queue: lane.queue, runs: [runOf(schedule, slot)], cron };
+  const sending = { task: known.definition.content.task, queue: lane.queue, runs: [runOf(schedule, { slot })], cron };
   return aroundSend({ hooks: deps.hooks(), announce: deps.announce, sending, dispatch });
 }
 

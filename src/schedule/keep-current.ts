@@ -9,6 +9,8 @@ import { DECLARED_FOR_MS } from "./reconcile.ts";
 export const REFRESH_MS = DECLARED_FOR_MS / 3;
 /** After so long without an answer the connection is taken for dead, in ms. */
 const SILENCE_MS = 10_000;
+/** How long before each minute it is read, in ms, and by how much schedulers differ in it: a schedule that was made by then fires its first slot on time. */
+const LEAD_MS = { least: 1_000, spread: 500 };
 /** By how much wall clock and monotonic clock may part before the machine was asleep, or its clock was set, in ms. */
 const JUMP_MS = 50;
 
@@ -22,6 +24,8 @@ export interface CurrentDeps {
   readonly failed: (error: unknown) => void;
   /** Rung for a refresh out of turn. */
   readonly bell: Bell;
+  /** Redis' clock, in ms. */
+  readonly redisNow: () => number;
 }
 
 /** How current this process is. */
@@ -30,12 +34,12 @@ export interface Current {
   isKnown(): boolean;
   /** Since the last refresh, in ms. */
   ageMs(): number;
-  /** Refreshes every twenty seconds until aborted; at once when the bell is rung. */
+  /** Refreshes every twenty seconds, and shortly before each minute, until aborted; at once when the bell is rung. */
   keep(signal: AbortSignal): Promise<void>;
 }
 
 /** Keeps this process current with what Redis keeps, and with its clock. */
-export function createCurrent({ clock, redis, refresh, failed, bell }: CurrentDeps): Current {
+export function createCurrent({ clock, redis, refresh, failed, bell, redisNow }: CurrentDeps): Current {
   const apart = () => clock.now() - clock.elapsed();
   const startedAt = clock.elapsed();
   let refreshedAt: number | undefined;
@@ -65,9 +69,17 @@ export function createCurrent({ clock, redis, refresh, failed, bell }: CurrentDe
           await pause(reconnectDelayMs(failures), signal);
           continue;
         }
-        // Not all schedulers at the same moment.
-        await bell.sleep(REFRESH_MS * (0.9 + Math.random() * 0.2), signal);
+        await bell.sleep(untilNextMs(redisNow(), Math.random()), signal);
       }
     },
   };
 }
+
+/** Until the next refresh, in ms: every twenty seconds, and shortly before each minute, which is when slots come. Not all schedulers at the same moment. */
+function untilNextMs(nowMs: number, chance: number): number {
+  const regular = REFRESH_MS * (0.9 + chance * 0.2);
+  const beforeMinute = MINUTE_MS - (nowMs % MINUTE_MS) - LEAD_MS.least - chance * LEAD_MS.spread;
+  return beforeMinute > 0 ? Math.min(regular, beforeMinute) : regular;
+}
+
+const MINUTE_MS = 60_000;

@@ -24,6 +24,8 @@ export interface Situation {
   readonly standing: Standing;
   /** Since when the pattern holds: no slot up to then was ever one. */
   readonly changedAt: number;
+  /** The latest pause that is over. */
+  readonly pause?: { readonly from: number; readonly until: number } | undefined;
   readonly slots: NextSlots;
   readonly dueAt: DueAt;
 }
@@ -41,8 +43,8 @@ export interface MissedSlots {
   readonly count: number;
   /** True when counting was given up: there are `count` or more. */
   readonly isAtLeast: boolean;
-  /** `window`: older than `catchUp`. `cap`: more than are fired at once. Else the policy that let them go. */
-  readonly reason: "window" | "cap" | "misfire_skip" | "misfire_fire_once";
+  /** `paused`: it was then. `window`: older than `catchUp`. `cap`: more than are fired at once. Else the policy that let them go. */
+  readonly reason: "paused" | "window" | "cap" | "misfire_skip" | "misfire_fire_once";
 }
 
 /** What a schedule has to do now. Missed slots lie before those that fire. */
@@ -83,8 +85,13 @@ export function decide(nowMs: number, situation: Situation): Plan {
 /** Slots are a minute apart at least, and jitter ends before the next one: no more than two can be on time together. */
 const NEWEST = 2;
 
+/** What tells how far slots have been decided on. */
+interface Decided extends Pick<Situation, "standing" | "changedAt"> {
+  readonly rules: Pick<MisfireRules, "startsAtMs">;
+}
+
 /** The instant up to which there is nothing to do. */
-function startOf({ rules, standing, changedAt }: Situation): number {
+export function startOf({ rules, standing, changedAt }: Decided): number {
   const { last = Number.NEGATIVE_INFINITY } = standing;
   const { startsAtMs = Number.NEGATIVE_INFINITY } = rules;
   return Math.max(last, changedAt, startsAtMs - 1);
@@ -105,14 +112,23 @@ function chosen(passed: readonly number[], nowMs: number, { rules, dueAt }: Situ
 function missedBefore(
   firstKept: number,
   { since, windowStart }: { readonly since: number; readonly windowStart: number },
-  { rules, slots }: Situation,
+  { rules, slots, pause }: Situation,
 ): MissedSlots[] {
-  const edge = Math.min(windowStart, firstKept - 1);
-  const reason = rules.misfire === "fire_all" ? "cap" : (`misfire_${rules.misfire}` as const);
-  return [
-    ...missedIn(slots, { after: since, until: edge }, "window"),
-    ...missedIn(slots, { after: edge, until: firstKept - 1 }, reason),
-  ];
+  const until = firstKept - 1;
+  const edge = Math.min(windowStart, until);
+  const late = rules.misfire === "fire_all" ? "cap" : (`misfire_${rules.misfire}` as const);
+  const { from: asleep, until: awake } = pause ?? { from: Number.POSITIVE_INFINITY, until: Number.POSITIVE_INFINITY };
+  // A slot of the very moment of the pause was due before it, and one of the moment of its end after it.
+  const edges = edge > asleep && edge < awake - 1 ? [asleep, awake - 1] : [edge, asleep, awake - 1];
+  const bounds = edges.filter((bound) => bound > since && bound < until).sort((a, b) => a - b);
+  const reasonOf = (slot: number): MissedSlots["reason"] => {
+    if (slot > asleep && slot < awake) return "paused";
+    return slot <= edge ? "window" : late;
+  };
+  return [...bounds, until].flatMap((bound, index) => {
+    const after = bounds[index - 1] ?? since;
+    return missedIn(slots, { after, until: bound }, reasonOf(bound));
+  });
 }
 
 function missedIn(slots: NextSlots, range: Range, reason: MissedSlots["reason"]): MissedSlots[] {

@@ -1,9 +1,9 @@
 import { declareSchedule, type KeptSchedule, readSchedules } from "../../streams/cron.ts";
 import { type CallLimits, type Lane, listQueues, newIncarnation, openLane } from "../../streams/lane.ts";
-import type { Standing } from "../../streams/schedules.ts";
-import { type Definition, declared, readDefinition } from "./definition.ts";
+import { changed, type Definition, endedPattern, readDefinition, type ScheduleContent } from "./definition.ts";
 import { isDeclared } from "./reconcile.ts";
 import type { Schedule, SchedulerDeps } from "./schedule.ts";
+import { endStretch } from "./stretches.ts";
 
 /** What another queue keeps of a schedule whose task was in it before. */
 export interface Elsewhere {
@@ -34,13 +34,16 @@ export async function findElsewhere(
  */
 export function moved(
   deps: SchedulerDeps,
-  { name, content, lane }: Schedule,
-  elsewhere: Elsewhere,
-): { readonly definition: Definition; readonly standing: Standing } | undefined {
+  { name, lane }: Schedule,
+  { content, elsewhere }: { readonly content: ScheduleContent; readonly elsewhere: Elsewhere },
+): { readonly definition: Definition; readonly standing: KeptSchedule } | undefined {
   const { kept } = elsewhere;
   const now = deps.now();
   if (!isDeclared(kept, now)) {
-    return { definition: declared(content, readDefinition(kept.definition), now), standing: kept };
+    const before = readDefinition(kept.definition);
+    const definition = changed({ content, before, nowMs: now, source: "declared" });
+    const pattern = endedPattern(before, definition);
+    return { definition, standing: pattern === undefined ? kept : endStretch(kept, pattern) };
   }
   const facts = { schedule: name, from: elsewhere.lane.queue, to: lane.queue };
   deps.announce({ kind: "problem", what: "a schedule still fires in the queue that it is to leave: it waits", facts });

@@ -14,8 +14,16 @@ export interface Opened extends AsyncDisposable {
   /** Undefined in tests alone. */
   readonly locks: Locks | undefined;
   readonly incarnation: string;
-  /** One lane per queue that has crons. */
-  readonly lanes: ReadonlyMap<string, Lane>;
+  readonly namespace: string;
+  /** The lanes that are open, by queue: at first those that have crons. */
+  readonly lanes: Map<string, Lane>;
+}
+
+/** The lane of a queue. Sends nothing. */
+export function laneOf({ lanes, redis, namespace, incarnation, clock }: Opened, queue: string): Lane {
+  const lane = lanes.get(queue) ?? openLane({ redis, namespace, queue, incarnation, clock });
+  lanes.set(queue, lane);
+  return lane;
 }
 
 /** Opens connections and lanes; waits for none of them. `lockUrls`: the servers of the locks, if they are not the broker's own. */
@@ -25,14 +33,16 @@ export async function openScheduler(engine: Engine, lockUrls: readonly string[] 
   const incarnation = newIncarnation();
   const clock = createRedisClock(() => engine.clock.now());
   const queues = new Set(cronsOf(engine).map(({ queue }) => queue));
-  const laneOf = (queue: string) => openLane({ redis, namespace: engine.namespace, queue, incarnation, clock });
+  const { namespace } = engine;
+  const open = (queue: string) => openLane({ redis, namespace, queue, incarnation, clock });
   for (const client of [redis, ...clients]) client.connect().catch(() => {}); // its `error` event tells
   return {
     redis,
     clock,
     incarnation,
+    namespace,
     locks: await openLocks(clients),
-    lanes: new Map(Array.from(queues, (queue) => [queue, laneOf(queue)])),
+    lanes: new Map(Array.from(queues, (queue) => [queue, open(queue)])),
     async [Symbol.asyncDispose]() {
       for (const client of [redis, ...clients]) disconnect(client);
     },

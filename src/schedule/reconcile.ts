@@ -1,5 +1,5 @@
 import type { KeptSchedule } from "../../streams/cron.ts";
-import { type Definition, declared, hashOf, readDefinition, type ScheduleContent } from "./definition.ts";
+import { changed, type Definition, hashOf, readDefinition, type ScheduleContent } from "./definition.ts";
 
 /** A definition that no scheduler has declared for so long has been left behind by every one of them, in ms. */
 export const DECLARED_FOR_MS = 60_000;
@@ -20,17 +20,18 @@ export type Reconciled =
  * when no scheduler has declared that for a minute, which is a rollback. So two versions side by side never take turns.
  */
 export function reconcile(content: ScheduleContent, kept: KeptSchedule, nowMs: number): Reconciled {
-  if (kept.definition === undefined) return { kind: "write", definition: declared(content, undefined, nowMs) };
+  const written = (before: Definition | undefined): Reconciled => {
+    return { kind: "write", definition: changed({ content, before, nowMs, source: "declared" }) };
+  };
+  if (kept.definition === undefined) return written(undefined);
   const definition = readDefinition(kept.definition);
   if (definition === undefined) {
-    return isDeclared(kept, nowMs)
-      ? { kind: "unreadable" }
-      : { kind: "write", definition: declared(content, undefined, nowMs) };
+    return isDeclared(kept, nowMs) ? { kind: "unreadable" } : written(undefined);
   }
   const hash = hashOf(content);
   if (definition.hash === hash && definition.source === "declared") return { kind: "agreed", definition };
   if (definition.replaced.includes(hash) && isDeclared(kept, nowMs)) return { kind: "outvoted", definition };
-  return { kind: "write", definition: declared(content, definition, nowMs) };
+  return written(definition);
 }
 
 /** True while some scheduler has the definition in its code. */

@@ -1,26 +1,34 @@
-import type { EntryMeta } from "../../streams/entry.ts";
+import type { EntryMeta, EntrySlot } from "../../streams/entry.ts";
 import type { EventDraft } from "../../streams/events.ts";
 import { cronRunId } from "../../streams/ids.ts";
 import type { Firing } from "../../streams/schedules.ts";
-import { DEFAULTS } from "../defaults.ts";
 import { localTime } from "../define/zone.ts";
 import type { Carrier } from "../middleware.ts";
-import type { DueSlot, MissedSlots } from "./misfire.ts";
+import { type Definition, patternText, versionOf } from "./definition.ts";
+import type { MissedSlots } from "./misfire.ts";
 import type { Known, Schedule } from "./schedule.ts";
+
+/** A slot that makes a run. */
+export interface RunSlot {
+  readonly slot: number;
+  readonly trigger: "schedule" | "catch_up" | "backfill";
+  /** Part of its run's id. Default 0: the slot itself. */
+  readonly rerun?: number | undefined;
+}
 
 /** One step of a plan: slots that were missed, a slot that fires, or both. */
 export interface Step {
   readonly missed: readonly MissedSlots[];
-  readonly due: DueSlot | undefined;
+  readonly due: RunSlot | undefined;
 }
 
 /** The event that tells of missed slots. */
-export function missedEvent({ name, record }: Schedule, missed: MissedSlots): EventDraft<"slot.missed"> {
+export function missedEvent(schedule: string, task: string, missed: MissedSlots): EventDraft<"slot.missed"> {
   const { slot, until, count, isAtLeast, reason } = missed;
   return {
     type: "slot.missed",
-    schedule: name,
-    task: record.name,
+    schedule,
+    task,
     slot,
     until,
     missedCount: count,
@@ -30,8 +38,8 @@ export function missedEvent({ name, record }: Schedule, missed: MissedSlots): Ev
 }
 
 /** The id of the run that a slot makes: the same on every machine. */
-export function runOf({ name, lane }: Schedule, slot: number): string {
-  return cronRunId({ namespace: lane.namespace, queue: lane.queue, schedule: name, slotMs: slot, rerun: 0 });
+export function runOf({ name, lane }: Schedule, { slot, rerun = 0 }: Omit<RunSlot, "trigger">): string {
+  return cronRunId({ namespace: lane.namespace, queue: lane.queue, schedule: name, slotMs: slot, rerun });
 }
 
 /** What goes to Redis for a slot that fires: the entry's fields, and the events that tell of it. */
@@ -40,28 +48,30 @@ export function toFiring(
   known: Known,
   { step, carrier, nowMs }: { readonly step: Step; readonly carrier: Carrier; readonly nowMs: number },
 ): Firing {
-  const { name, record } = schedule;
+  const { name } = schedule;
   const { standing } = known.situation;
-  const missed = step.missed.map((one) => missedEvent(schedule, one));
-  const common = { schedule: name, last: standing.last, definition: known.text };
+  const { content } = known.definition;
+  const missed = step.missed.map((one) => missedEvent(name, content.task, one));
+  const endedPattern = missed.length === 0 ? undefined : patternText(content);
+  const common = { schedule: name, last: standing.last, definition: known.text, endedPattern };
   const { due } = step;
   if (due === undefined) return { ...common, slot: missed.at(-1)?.until as number, events: missed };
-  const run = runOf(schedule, due.slot);
+  const run = runOf(schedule, due);
   const expires = expiryOf(due, known, nowMs);
   const lateMs = lateMsOf(known, due.slot, nowMs);
   const events = [...missed, ...firedEvents(schedule, known, { run, due, lateMs, expires, carrier })];
   const meta = JSON.stringify(metaOf(schedule, known, { due, carrier, nowMs }));
-  const body = known.definition.content.input ?? "";
-  return { ...common, slot: due.slot, events, run: { id: run, task: record.name, expires, meta, body } };
+  const body = content.input ?? "";
+  return { ...common, slot: due.slot, events, run: { id: run, task: content.task, expires, meta, body } };
 }
 
 /**
  * A run that still waits when the next slot comes has been overtaken by it, and expires. Not so for those that are
  * caught up on one by one, nor for one that is to wait until the run before has ended.
  */
-function expiryOf({ slot, trigger }: DueSlot, { definition, situation }: Known, nowMs: number): number {
-  const { misfire, overlap } = definition.content;
-  if (overlap === "queue_one" || (trigger === "catch_up" && misfire === "fire_all")) return 0;
+function expiryOf(due: RunSlot, { definition, situation }: Known, nowMs: number): number {
+  const { slot, trigger } = due;
+  if (definition.content.overlap === "queue_one" || isOwed(due, definition)) return 0;
   return situation.slots(trigger === "catch_up" ? Math.max(slot, nowMs) : slot, 1)[0] ?? 0;
 }
 
@@ -72,7 +82,7 @@ export function lateMsOf({ situation }: Known, slot: number, nowMs: number): num
 
 interface FiredRun {
   readonly run: string;
-  readonly due: DueSlot;
+  readonly due: RunSlot;
   readonly lateMs: number;
   /** 0: never. */
   readonly expires: number;
@@ -80,48 +90,38 @@ interface FiredRun {
 }
 
 function firedEvents(
-  { name, record }: Schedule,
-  { definition, situation, zone }: Known,
+  { name }: Schedule,
+  known: Known,
   { run, due, lateMs, expires, carrier }: FiredRun,
 ): [EventDraft<"slot.fired">, EventDraft<"run.enqueued">] {
-  const { timezone, input } = definition.content;
+  const { timezone, input, task, taskVersion } = known.definition.content;
+  const { fired: previous } = known.situation.standing;
   const { slot, trigger } = due;
-  const common = {
-    run,
-    task: record.name,
-    schedule: name,
-    slot,
-    trigger,
-    ...(carrier.traceparent === undefined ? {} : { traceparent: carrier.traceparent }),
-  };
+  const { traceparent } = carrier;
+  const common = { run, task, schedule: name, slot, trigger, ...(traceparent === undefined ? {} : { traceparent }) };
   return [
-    {
-      type: "slot.fired",
-      ...common,
-      lateMs,
-      timezone,
-      scheduledLocal: localTime(zone, slot),
-    },
+    { type: "slot.fired", ...common, lateMs, timezone, scheduledLocal: localTime(known.zone, slot) },
     {
       type: "run.enqueued",
       ...common,
       timezone,
-      ...(situation.standing.fired === undefined ? {} : { previousSlot: situation.standing.fired }),
+      ...(previous === undefined ? {} : { previousSlot: previous }),
       ...(input === undefined ? {} : { input: JSON.parse(input) as unknown }),
-      ...(record.version === DEFAULTS.version ? {} : { taskVersion: record.version }),
+      ...versionOf(taskVersion),
       ...(expires === 0 ? {} : { expiresAt: expires }),
     },
   ];
 }
 
 function metaOf(
-  { name, record }: Schedule,
+  { name }: Schedule,
   { definition, situation }: Known,
-  { due, carrier, nowMs }: { readonly due: DueSlot; readonly carrier: Carrier; readonly nowMs: number },
+  { due, carrier, nowMs }: { readonly due: RunSlot; readonly carrier: Carrier; readonly nowMs: number },
 ): EntryMeta {
   const { fired } = situation.standing;
+  const { traceparent, tracestate } = carrier;
   return {
-    ...(record.version === DEFAULTS.version ? {} : { taskVersion: record.version }),
+    ...versionOf(definition.content.taskVersion),
     enqueuedAt: Math.trunc(nowMs),
     cron: {
       schedule: name,
@@ -129,8 +129,20 @@ function metaOf(
       ...(fired === undefined ? {} : { previous: fired }),
       timezone: definition.content.timezone,
       trigger: due.trigger,
+      ...lockOf(definition),
+      ...(isOwed(due, definition) ? { isOwed: true } : {}),
     },
-    ...(carrier.traceparent === undefined ? {} : { traceparent: carrier.traceparent }),
-    ...(carrier.tracestate === undefined ? {} : { tracestate: carrier.tracestate }),
+    ...(traceparent === undefined ? {} : { traceparent }),
+    ...(tracestate === undefined ? {} : { tracestate }),
   };
+}
+
+/** What a run has to be told of its overlap lock: nothing when its task says so itself. */
+export function lockOf({ source, content }: Definition): Pick<EntrySlot, "lock"> {
+  return source === "declared" ? {} : { lock: { overlap: content.overlap, ttlMs: content.lockTtlMs } };
+}
+
+/** Slots that are caught up on one by one come all at once: were they skipped for each other, only one of them would run. */
+function isOwed({ trigger }: RunSlot, { content }: Definition): boolean {
+  return trigger === "backfill" || (trigger === "catch_up" && content.misfire === "fire_all");
 }

@@ -1,43 +1,98 @@
-import { confirmDeclared, readSchedules } from "../../streams/cron.ts";
+import {
+  confirmDeclared,
+  type KeptSchedule,
+  readLaneSchedules,
+  readSchedules,
+  scheduleNames,
+} from "../../streams/cron.ts";
 import { type Lane, registerQueue } from "../../streams/lane.ts";
-import { declare } from "./declare.ts";
+import { declare, type OwnSchedule } from "./declare.ts";
+import { readDefinition } from "./definition.ts";
 import { findElsewhere } from "./move.ts";
 import { DECLARED_FOR_MS } from "./reconcile.ts";
-import type { Schedule, SchedulerDeps } from "./schedule.ts";
+import { adopt, newSchedule, type Schedule, type SchedulerDeps } from "./schedule.ts";
 
 /** A schedule that was declared longer ago than this is declared anew: of many schedulers, the first to see it does so for all. */
 const DECLARE_AGAIN_MS = DECLARED_FOR_MS / 4;
 
 /** How long Redis may take to answer, in ms. */
 const ANSWER_MS = 3_000;
+const limits = () => ({ deadline: performance.now() + ANSWER_MS });
+
+/** What refreshing works with. */
+export interface RefreshDeps extends SchedulerDeps {
+  /** The queues of the namespace, those of this process' crons first. */
+  readonly findQueues: () => Promise<readonly string[]>;
+  readonly laneOf: (queue: string) => Lane;
+  /** How often definitions had been changed when a queue was last searched for schedules. */
+  readonly revisions: Map<string, string>;
+  /** Told of a schedule made at run time, as it is met first and whenever it has been changed. */
+  readonly met: (schedule: Schedule) => void;
+}
 
 /**
- * Reads how all schedules stand, learns what time it is in Redis by the way, and declares what is new, was changed, or has not been
- * declared for a while. Throws CallFailed.
+ * Reads how all schedules stand, learns what time it is in Redis by the way, declares what is new, was changed, or has not been
+ * declared for a while, and takes up what was made at run time. Throws CallFailed.
  */
-export async function refresh(deps: SchedulerDeps): Promise<void> {
-  const lanes = Map.groupBy(deps.schedules, ({ lane }) => lane);
-  for (const [lane, schedules] of lanes) await refreshLane(deps, lane, schedules);
+export async function refresh(deps: RefreshDeps): Promise<void> {
+  for (const queue of await deps.findQueues()) await refreshLane(deps, deps.laneOf(queue));
   deps.bell.ring();
 }
 
-async function refreshLane(deps: SchedulerDeps, lane: Lane, schedules: readonly Schedule[]): Promise<void> {
-  const limits = () => ({ deadline: performance.now() + ANSWER_MS });
+async function refreshLane(deps: RefreshDeps, lane: Lane): Promise<void> {
+  const schedules = deps.schedules.filter((one) => one.lane === lane);
   const before = schedules.map(({ changeCount }) => changeCount);
-  const read = await readSchedules(lane, namesOf(schedules), limits());
-  const strange = schedules.filter((_, index) => read[index]?.definition === undefined);
+  const { kept, revision } = await readLaneSchedules(lane, namesOf(schedules), limits());
+  // What is being fired, or was fired since it was read, is known better than it was read.
+  const read = schedules.flatMap((schedule, index) => {
+    const isNewer = schedule.isBusy || schedule.changeCount !== before[index];
+    return isNewer ? [] : [{ schedule, kept: kept[index] as KeptSchedule }];
+  });
+  await declareOwn(deps, lane, read.filter(isOwn));
+  for (const one of read) if (one.schedule.own === undefined) takeUp(deps, one.schedule, one.kept);
+  if (revision === deps.revisions.get(lane.queue)) return;
+  const known = new Set(namesOf(schedules));
+  const strangers = (await scheduleNames(lane)).filter((name) => !known.has(name));
+  for (const [index, found] of (await readSchedules(lane, strangers, limits())).entries()) {
+    takeUp(deps, newSchedule({ name: strangers[index] as string, own: undefined, lane }), found);
+  }
+  deps.revisions.set(lane.queue, revision);
+}
+
+interface Read<S extends Schedule = Schedule> {
+  readonly schedule: S;
+  readonly kept: KeptSchedule;
+}
+
+function isOwn(read: Read): read is Read<OwnSchedule> {
+  return read.schedule.own !== undefined;
+}
+
+async function declareOwn(deps: RefreshDeps, lane: Lane, read: readonly Read<OwnSchedule>[]): Promise<void> {
+  const strange = read.filter(({ kept }) => kept.definition === undefined).map(({ schedule }) => schedule);
   if (strange.length > 0) await registerQueue(lane.redis, lane.namespace, lane.queue); // Redis may have been emptied since
   const elsewhere = await findElsewhere(lane, namesOf(strange), limits());
   const toConfirm: string[] = [];
-  for (const [index, schedule] of schedules.entries()) {
-    const kept = read[index];
-    // What is being fired, or was fired since it was read, is known better than it was read.
-    if (kept === undefined || schedule.isBusy || schedule.changeCount !== before[index]) continue;
+  for (const { schedule, kept } of read) {
     const found = { kept, elsewhere: elsewhere.get(schedule.name), limits: limits() };
     const isAgreed = await declare(deps, schedule, found);
     if (isAgreed && deps.now() - (kept.seenAt ?? 0) > DECLARE_AGAIN_MS) toConfirm.push(schedule.name);
   }
   await confirmDeclared(lane, toConfirm);
+}
+
+/** Goes by what Redis keeps of a schedule that nobody's code declares, and lets go of it once that is no longer so. */
+function takeUp(deps: RefreshDeps, schedule: Schedule, kept: KeptSchedule): void {
+  const { schedules } = deps;
+  const index = schedules.indexOf(schedule);
+  if (readDefinition(kept.definition)?.source !== "run_time") {
+    if (index >= 0) schedules.splice(index, 1);
+    return;
+  }
+  if (index < 0) schedules.push(schedule);
+  const before = schedule.known?.text;
+  adopt(schedule, { definition: kept.definition, standing: kept }, deps.now());
+  if (schedule.known !== undefined && schedule.known.text !== before) deps.met(schedule);
 }
 
 function namesOf(schedules: readonly Schedule[]): string[] {

@@ -7,12 +7,12 @@ import type { CronRecord, TaskRecord } from "../define/task.ts";
 import { openZone, type Zone } from "../define/zone.ts";
 import type { SendHook } from "../enqueue/around-send.ts";
 import type { Notice } from "../middleware.ts";
-import { contentOf, type Definition, readDefinition, type ScheduleContent } from "./definition.ts";
+import { type Definition, isResting, readDefinition, type ScheduleContent } from "./definition.ts";
 import { decide, type Plan, type Situation } from "./misfire.ts";
 import { dueAtOf } from "./slots.ts";
 
-/** What the parts of a scheduler work with. */
-export interface SchedulerDeps {
+/** What firing works with. */
+export interface FiringDeps {
   /** This life of this scheduler: the value of the locks that it holds. */
   readonly incarnation: string;
   /** Undefined: no lock spares schedulers the work of others; each slot fires once all the same. */
@@ -23,16 +23,21 @@ export interface SchedulerDeps {
   readonly now: () => number;
   /** Never runs backwards, in ms. */
   readonly elapsed: () => number;
-  readonly schedules: readonly Schedule[];
+}
+
+/** What the parts of a scheduler work with. */
+export interface SchedulerDeps extends FiringDeps {
+  /** Those of `cron()` from the beginning; those made at run time come and go. */
+  readonly schedules: Schedule[];
   /** Rung when what is due next may have changed. */
   readonly bell: Bell;
 }
 
-/** A schedule that this process declares, as it was last read. Changed by `adopt` and `moveOn` alone. */
+/** A schedule as it was last read. Changed by `adopt` and `moveOn` alone. */
 export interface Schedule {
   readonly name: string;
-  readonly record: CronTaskRecord;
-  readonly content: ScheduleContent;
+  /** What this process declares; undefined: it was made at run time. */
+  readonly own: ScheduleContent | undefined;
   readonly lane: Lane;
   /** What Redis keeps; undefined: not read yet, or left to other schedulers. */
   known: Known | undefined;
@@ -64,11 +69,10 @@ export function isCron(record: TaskRecord): record is CronTaskRecord {
 }
 
 /** A schedule of which nothing has been read yet. */
-export function newSchedule(record: CronTaskRecord, lane: Lane): Schedule {
+export function newSchedule({ name, own, lane }: Pick<Schedule, "name" | "own" | "lane">): Schedule {
   return {
-    name: record.name,
-    record,
-    content: contentOf(record),
+    name,
+    own,
     lane,
     known: undefined,
     dueAt: undefined,
@@ -100,7 +104,7 @@ export function adopt(
 }
 
 /** A definition that can be gone by: a stranger may have written it. */
-function readSound(text: string | undefined): Definition | undefined {
+export function readSound(text: string | undefined): Definition | undefined {
   const definition = readDefinition(text);
   if (definition === undefined) return undefined;
   try {
@@ -120,17 +124,17 @@ export function moveOn(schedule: Schedule, standing: Standing): void {
 }
 
 function newKnown(text: string, definition: Definition, { name }: Schedule): Known {
-  const { content, changedAt } = definition;
+  const { content, changedAt, pause } = definition;
   const slots = slotsOf(content);
   const dueAt = dueAtOf(name, content.jitterMs, slots);
   const standing = { last: undefined, fired: undefined, firedCount: 0 };
-  const situation = { rules: content, standing, changedAt, slots, dueAt };
+  const situation = { rules: content, standing, changedAt, pause, slots, dueAt };
   return { text, definition, situation, zone: openZone(content.timezone) };
 }
 
 /** What a schedule has to do at an instant: nothing while it is paused, or not known. */
 export function planAt({ known }: Schedule, nowMs: number): Plan {
-  if (known === undefined || known.definition.pausedAt !== undefined) {
+  if (known === undefined || isResting(known.definition)) {
     return { missed: [], fire: [], nextDueAt: undefined };
   }
   return decide(nowMs, known.situation);

@@ -1,7 +1,7 @@
 import { readSchedules } from "../../streams/cron.ts";
 import { pause } from "../../streams/lane.ts";
 import type { HeldLock, Taking } from "../../streams/locks.ts";
-import { adopt, type Schedule, type SchedulerDeps } from "./schedule.ts";
+import { adopt, type FiringDeps, type Schedule } from "./schedule.ts";
 
 /** How long a firing lock lives, in ms: a holder that dies delays no slot by more. */
 export const FIRING_TTL_MS = 1_000;
@@ -16,7 +16,7 @@ export type Turn = { readonly kind: "ours"; readonly lock: HeldLock | undefined 
  * Takes the lock that spares other schedulers the work of firing. Refused, it looks again until the slot has been fired; after a second
  * it is fired regardless of the lock, as it is when the lock cannot be asked for: that a slot fires once rests on `fire` and not on this.
  */
-export async function takeTurn(deps: SchedulerDeps, schedule: Schedule): Promise<Turn> {
+export async function takeTurn(deps: FiringDeps, schedule: Schedule): Promise<Turn> {
   const until = deps.elapsed() + PATIENCE_MS;
   const before = schedule.known;
   for (let waitMs = FIRST_LOOK_MS; ; waitMs *= 2) {
@@ -33,7 +33,7 @@ export async function takeTurn(deps: SchedulerDeps, schedule: Schedule): Promise
 
 /** Undefined: whether the lock is free could not be found out in time. */
 async function take(
-  { locks, incarnation }: SchedulerDeps,
+  { locks, incarnation }: FiringDeps,
   schedule: Schedule,
   atMostMs: number,
 ): Promise<Taking | undefined> {
@@ -49,7 +49,7 @@ async function take(
 }
 
 /** Reads where the schedule stands. Redis that does not answer is for `fire` to meet. */
-async function look({ now }: SchedulerDeps, schedule: Schedule): Promise<void> {
+async function look({ now }: FiringDeps, schedule: Schedule): Promise<void> {
   const limits = { deadline: performance.now() + PATIENCE_MS };
   const [kept] = await readSchedules(schedule.lane, [schedule.name], limits).catch(() => []);
   if (kept !== undefined) adopt(schedule, { definition: kept.definition, standing: kept }, now());

@@ -36,7 +36,15 @@ function announced(name: string): string[] {
   );
 }
 
-for (const name of ["first-task.ts", "contract.ts", "dispatch.ts", "outbox.ts", "topics.ts", "inbox.ts"]) {
+for (const name of [
+  "first-task.ts",
+  "contract.ts",
+  "dispatch.ts",
+  "schedules.ts",
+  "outbox.ts",
+  "topics.ts",
+  "inbox.ts",
+]) {
   test(`${name} ends by itself, and prints what its comments say`, { timeout: 60_000 }, async () => {
     const expected = announced(name);
     assert.ok(expected.length > 0);

@@ -9,6 +9,7 @@ import {
   type CronJobRun,
   countCronByStatus,
   cronJobRunsTable,
+  findOverrunning,
   lastPerSchedule,
   listCronRuns,
 } from "../../sql/queries/cron-job-runs.ts";
@@ -170,4 +171,18 @@ test("a day whose entries are in the default partition stays there, and many may
     sql.unsafe`select inhrelid::regclass::text as name from pg_inherits where inhparent = 'ledger_entries'::regclass order by 1`,
   );
   assert.deepEqual(names, [{ name: partitionName(day + 1) }, { name: "ledger_entries_default" }]);
+});
+
+test("schedules whose runs took longer than their locks live are found, with how long they take", async (t) => {
+  const pool = await aPool(t);
+  const rows = Array.from({ length: 40 }, (_, n) => aCronRun(n, { durationMs: n === 7 ? 90_000 : 1_000 + n }));
+  const others = [aCronRun(100, { schedule: "quick", durationMs: 5 }), aCronRun(101, { schedule: "idle" })];
+  await upsertRows(pool, { table: cronJobRunsTable, namespace: "shop" }, [...rows, ...others]);
+  const lock = (schedule: string, lockTtlMs: number) => ({ queue: "default", schedule, lockTtlMs });
+  const all = [lock("s", 60_000), lock("quick", 60_000), lock("idle", 60_000)];
+  assert.deepEqual(await findOverrunning(pool, "shop", all), [
+    { queue: "default", schedule: "s", runCount: 40, overCount: 1, longestMs: 90_000, usualMs: 1_038 },
+  ]);
+  assert.deepEqual(await findOverrunning(pool, "shop", [lock("s", 90_000)]), []);
+  assert.deepEqual(await findOverrunning(pool, "shop", []), []);
 });

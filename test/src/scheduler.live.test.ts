@@ -63,7 +63,7 @@ async function declareAnHourAgo({ broker, heard, lane }: Awaited<ReturnType<type
   const definition = readDefinition(kept?.definition);
   assert.ok(definition !== undefined);
   const backThen = writeDefinition({ ...definition, changedAt: Date.now() - HOUR });
-  await lane.redis.hset(lane.keys.cron, "sync", backThen);
+  await lane.redis.hset(lane.keys.cron, "definition:sync", backThen);
 }
 
 test("a scheduler that starts after an hour's pause catches up at once", async () => {

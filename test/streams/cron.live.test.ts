@@ -51,8 +51,10 @@ test("a schedule is read with all that is kept of it, and one that is not there 
     firedCount: 0,
     definition: undefined,
     seenAt: undefined,
+    since: undefined,
+    past: "",
   });
-  assert.deepEqual({ ...sync, seenAt: 0 }, { ...standing, definition: "a", seenAt: 0 });
+  assert.deepEqual({ ...sync, seenAt: 0 }, { ...standing, definition: "a", seenAt: 0, since: undefined, past: "" });
   assert.deepEqual(await scheduleNames(lane), ["sync"]);
 });
 
@@ -63,12 +65,12 @@ test("a removed schedule leaves nothing behind", async () => {
   const removal = { schedule: "sync", definition: undefined, events: [] };
   assert.equal((await declareSchedule(lane, { ...removal, known: "b" })).isWritten, false);
   assert.equal((await declareSchedule(lane, { ...removal, known: "a" })).isWritten, true);
-  assert.equal(await redis.exists(lane.keys.cron), 0);
+  assert.deepEqual(await redis.hkeys(lane.keys.cron), ["revision"]);
 });
 
 test("confirming moves the time at which a schedule was last declared", async () => {
   const lane = testLane();
-  await redis.hset(lane.keys.cron, { sync: "a", "seen:sync": 1 });
+  await redis.hset(lane.keys.cron, { "definition:sync": "a", "seen:sync": 1 });
   await confirmDeclared(lane, ["sync"]);
   await confirmDeclared(lane, []);
   const [kept] = await readSchedules(lane, ["sync"]);

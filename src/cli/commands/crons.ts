@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { type CronJobRun, lastPerSchedule, listCronRuns } from "../../../sql/queries/cron-job-runs.ts";
 import { localTime, openZone } from "../../define/zone.ts";
 import { type Cli, example } from "../command.ts";
+import { addControls } from "../cron-controls.ts";
 import { withDatabase } from "../database.ts";
 import { jsonOption, positiveCount } from "../options.ts";
 import { slotStyle } from "../run-words.ts";
@@ -12,7 +13,7 @@ import type { Terminal } from "../terminal.ts";
 import { clean, fit } from "../text.ts";
 import { counted, lengthWords, localTime as machineTime, relativeWords } from "../words.ts";
 
-/** `tasktrail crons`: the schedules; `crons history NAME`: what became of the slots of one. */
+/** `tasktrail crons`: the schedules; `crons history NAME`: what became of the slots of one; and what steers them. */
 export function crons(command: Command, { terminal }: Cli): void {
   command.action(({ json }: { json?: boolean }) => showSchedules(json === true, terminal));
   jsonOption(command);
@@ -23,8 +24,10 @@ export function crons(command: Command, { terminal }: Cli): void {
   history
     .argument("<name>", "the schedule's name")
     .option("-n, --limit <count>", "how many, the latest ones", positiveCount, 20)
-    .action((name: string, options: HistoryOptions) => showHistory(name, options, terminal));
+    // With what `crons` itself was given: of two that know --json, the outer one takes it.
+    .action((name: string, _: HistoryOptions, own: Command) => showHistory(name, own.optsWithGlobals(), terminal));
   example(jsonOption(history), "crons history sync_external_data --limit 5");
+  addControls(command, terminal);
 }
 
 async function showSchedules(isJson: boolean, terminal: Terminal): Promise<void> {
@@ -37,7 +40,7 @@ async function showSchedules(isJson: boolean, terminal: Terminal): Promise<void>
   if (isJson) for (const view of views) terminal.json(asJson(view));
   else if (views.length === 0)
     terminal.note(
-      `No scheduler has declared a schedule in namespace "${namespace}" yet. Start one: tasktrail scheduler APP`,
+      `There is no schedule in namespace "${namespace}" yet. A scheduler declares those of cron(): tasktrail scheduler APP`,
     );
   else for (const view of views) describe(view, terminal);
 }
@@ -98,6 +101,7 @@ function nextWords({ next, definition }: ScheduleView): string {
 
 function stateWords({ definition, isDeclared, seenAt }: ScheduleView, { style }: Terminal): string | undefined {
   if (definition.pausedAt !== undefined) return style("yellow", `paused since ${machineTime(definition.pausedAt)}`);
+  if (definition.leavingTo !== undefined) return style("yellow", `on its way to queue ${clean(definition.leavingTo)}`);
   if (isDeclared || definition.source !== "declared") return undefined;
   const since = seenAt === undefined ? "" : ` for ${lengthWords(Date.now() - seenAt)}`;
   return style("yellow", `no scheduler has it in its code${since}: it does not fire`);
@@ -113,7 +117,7 @@ async function showHistory(name: string, { limit, json }: HistoryOptions, termin
   const found = await withDatabase(
     terminal.env,
     "What became of slots is in the table cron_job_runs in Postgres",
-    (pool) => listCronRuns(pool, namespace, { task: name, limit }),
+    (pool) => listCronRuns(pool, namespace, { schedule: name, limit }),
   );
   if (json === true) for (const one of found) terminal.json(one);
   else if (found.length === 0)

@@ -4,6 +4,7 @@ import { listQueues } from "../../../streams/lane.ts";
 import { DEFAULTS } from "../../defaults.ts";
 import { type Cli, example } from "../command.ts";
 import { checkClocks } from "../doctor/clocks.ts";
+import { checkCrons, locksOf } from "../doctor/crons.ts";
 import { type Finding, findings } from "../doctor/finding.ts";
 import { checkPostgres } from "../doctor/postgres.ts";
 import { checkRedis } from "../doctor/redis.ts";
@@ -15,6 +16,7 @@ import { EXIT } from "../exit-codes.ts";
 import { CliError, explain } from "../failure.ts";
 import { readLane } from "../lane-state.ts";
 import { jsonOption } from "../options.ts";
+import { readScheduleViews } from "../schedules.ts";
 import { connectRedis, databaseUrl, namespaceOf, type OpenRedis } from "../servers.ts";
 import type { Style, Terminal } from "../terminal.ts";
 import { cleanLines } from "../text.ts";
@@ -49,6 +51,7 @@ async function examine(terminal: Terminal): Promise<Finding[]> {
       found.push(...(await checked("clocks", () => checkClocks(server.redis, pool))));
       found.push(...(await checked("streams", () => checkLanes(server, pool))));
       found.push(...(await checked("streams", () => checkTopics(server))));
+      if (pool !== undefined) found.push(...(await checked("crons", () => checkLocks(server, pool))));
     }
     return [...found, ...checkSettings(env)];
   } finally {
@@ -68,6 +71,14 @@ async function checkLanes({ redis, namespace }: OpenRedis, pool: DatabasePool | 
   if (pool === undefined) return checkStreams(lanes, undefined);
   const { listCheckpoints } = await import("../../../sql/queries/checkpoints.ts");
   return checkStreams(lanes, await listCheckpoints(pool, namespace).catch(() => []));
+}
+
+async function checkLocks(server: OpenRedis, pool: DatabasePool): Promise<Finding[]> {
+  const views = await readScheduleViews(server, []);
+  const { findOverrunning } = await import("../../../sql/queries/cron-job-runs.ts");
+  const locks = locksOf(views);
+  // Tables that are not there yet are told of already.
+  return checkCrons(views, await findOverrunning(pool, server.namespace, locks).catch(() => []));
 }
 
 async function connectPostgres({ env }: Terminal): Promise<DatabasePool> {

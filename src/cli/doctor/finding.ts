@@ -1,6 +1,6 @@
 /** What the doctor found: a fact, how bad it is, and what to do. */
 export interface Finding {
-  readonly area: "Redis" | "Postgres" | "clocks" | "streams" | "settings";
+  readonly area: "Redis" | "Postgres" | "clocks" | "streams" | "crons" | "settings";
   readonly level: "ok" | "warn" | "fail";
   readonly what: string;
   readonly advice?: string | undefined;

@@ -32,7 +32,7 @@ test("slots that are caught up on one by one run one after the other, and are no
   const definition = await eventually(async () => readDefinition((await readSchedules(lane, ["sync"]))[0]?.definition));
   await first.stop();
   const backThen = { ...definition, changedAt: Math.floor(Date.now() / MINUTE) * MINUTE - 3 * MINUTE };
-  await lane.redis.hset(lane.keys.cron, "sync", writeDefinition(backThen));
+  await lane.redis.hset(lane.keys.cron, "definition:sync", writeDefinition(backThen));
 
   await using second = createScheduler(work.broker);
   second.run();

@@ -16,6 +16,7 @@ function machine() {
   const redisNow = () => 1_700_000_000_000 + elapsed;
   const bell = createBell();
   const current = createCurrent({
+    redisNow: () => 0,
     clock,
     redis,
     bell,

@@ -268,3 +268,69 @@ function walk(all: readonly number[], dueAt: (slot: number) => number, given: Gi
     nextDueAt: next === undefined || firing.length >= runsLeft ? undefined : dueAt(next),
   };
 }
+
+test("what passed during a pause goes by the policy, and what is dropped of it is missed as paused", () => {
+  const pause = { from: at("10:00"), until: at("12:00") };
+  const decided = (misfire: MisfireRules["misfire"]) => {
+    const paused = situation("*/30 * * * *", { standing: after(at("09:00")), pause, rules: { ...rules, misfire } });
+    const { missed, fire } = decide(at("12:00") + 30_000, paused);
+    return [
+      ...missed.map(({ slot, until, count, reason }) => [text(slot), text(until), count, reason]),
+      ...fire.map(({ slot, trigger }) => [text(slot), trigger]),
+    ];
+  };
+  assert.deepEqual(decided("skip"), [
+    ["09:30", "10:00", 2, "window"],
+    ["10:30", "11:30", 3, "paused"],
+    ["12:00", "schedule"],
+  ]);
+  assert.deepEqual(decided("fire_once"), [
+    ["09:30", "10:00", 2, "window"],
+    ["10:30", "11:30", 3, "paused"],
+    ["12:00", "schedule"],
+  ]);
+  assert.deepEqual(decided("fire_all"), [
+    ["09:30", "10:00", 2, "window"],
+    ["10:30", "11:00", 2, "paused"],
+    ["11:30", "catch_up"],
+    ["12:00", "catch_up"],
+  ]);
+});
+
+test("however pauses, windows and policies meet, each slot is fired or missed, and neither twice", () => {
+  const hours = fc.integer({ min: 0, max: 30 });
+  fc.assert(
+    fc.property(
+      hours,
+      hours,
+      hours,
+      fc.constantFrom("skip", "fire_once", "fire_all" as const),
+      (from, long, ago, misfire) => {
+        const now = at("12:00") + 90_000;
+        const pause = { from: now - (from + long) * HOUR, until: now - long * HOUR };
+        const last = at("12:00") - ago * HOUR;
+        const given = situation("*/20 * * * *", { standing: after(last), pause, rules: { ...rules, misfire } });
+        const { missed, fire } = decide(now, given);
+        const told = missed.flatMap(({ slot, until, count }) => {
+          const all = given.slots(slot - 1, count);
+          assert.equal(all.at(-1), until);
+          return all;
+        });
+        const all = [...told, ...fire.map(({ slot }) => slot)];
+        assert.deepEqual(
+          all,
+          given.slots(last, 1_000).filter((slot) => slot <= now),
+        );
+        for (const { slot, until, reason } of missed) {
+          const isInside = slot > pause.from && until < pause.until;
+          assert.equal(reason === "paused", isInside, `${reason} ${isInside}`);
+        }
+      },
+    ),
+    { numRuns: 200 },
+  );
+});
+
+function text(slot: number): string {
+  return new Date(slot).toISOString().slice(11, 16);
+}

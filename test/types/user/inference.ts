@@ -12,6 +12,7 @@ import {
   type Provider,
   provider,
   type RunHandle,
+  type ScheduleState,
   type Task,
   type TaskRef,
   topic,
@@ -310,3 +311,21 @@ if (Math.random() > 2) await resize.kiqMany([{ key: "a" }, { key: "b" }], { key:
 // dispatcher variance still holds
 const _d: TaskRef<{ key: string; width: number }, unknown> = resize;
 void _d;
+
+// --- schedules
+const unattended = broker.task({ name: "unattended", run() {} });
+if (Math.random() > 2) {
+  await broker.schedules.upsert("weekly:7", {
+    task: resize,
+    cron: "0 9 * * 1",
+    input: { key: "a" },
+    timezone: "Europe/Berlin",
+    lockTtl: "5m",
+  });
+  await broker.schedules.upsert("plain", { task: unattended, cron: "0 9 * * 1" });
+  await broker.schedules.upsert("bound", { task: producer.sendInvoice, cron: "0 9 * * 1", input: { id: "1", at: "" } });
+  const [state] = await broker.schedules.list();
+  is<typeof state, ScheduleState | undefined>(true);
+  const [run] = await broker.schedules.backfill("plain", { from: new Date(0), until: new Date() });
+  is<typeof run, RunHandle<unknown> | undefined>(true);
+}

@@ -184,3 +184,15 @@ broker.bind({ ok });
 // [59] await the query builder? a thenable as result
 //   Type 'undefined' is not assignable to type '(v: number) => void'.
 broker.task({ name: "x", run: () => ({ then(_f: (v: number) => void) {} }) });
+// [60] schedule: wrong input
+//   Type 'number' is not assignable to type 'string'.
+broker.schedules.upsert("x", { task: ok, cron: "0 9 * * 1", input: { userId: 5 } });
+// [61] schedule: input missing
+//   Property 'input' is missing
+broker.schedules.upsert("x", { task: ok, cron: "0 9 * * 1" });
+// [62] schedule: six fields
+//   six fields: seconds are not supported
+broker.schedules.upsert("x", { task: none, cron: "0 0 9 * * 1" });
+// [63] schedule: misspelt option
+//   'timezon'
+broker.schedules.upsert("x", { task: none, cron: "0 9 * * 1", timezon: "UTC" });
