@@ -100,7 +100,9 @@ function slotOf({
   previousSlot,
   timezone,
   trigger,
+  lock,
+  isOwed,
 }: LedgerEvent<"run.enqueued">): EntrySlot | undefined {
   if (schedule === undefined || slot === undefined || trigger === undefined) return undefined;
-  return { schedule, at: slot, previous: previousSlot, timezone: timezone ?? "UTC", trigger };
+  return { schedule, at: slot, previous: previousSlot, timezone: timezone ?? "UTC", trigger, lock, isOwed };
 }

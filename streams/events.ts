@@ -67,6 +67,8 @@ const lifecycle = {
     keyUntil: ms.optional(),
     timezone: z.string().optional(),
     previousSlot: ms.optional(),
+    lock: z.object({ overlap: z.enum(["skip", "allow", "queue_one", "cancel_other"]), ttlMs: ms }).optional(),
+    isOwed: z.boolean().optional(),
     tracestate: z.string().optional(),
   }),
   "run.due": ofRun.extend({ attempt: count.optional() }),

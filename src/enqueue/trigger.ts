@@ -102,6 +102,7 @@ function manualRecord(order: TriggerOrder, { run, at, previous }: ManualSlot, ca
       ...common,
       timezone,
       ...(previous === undefined ? {} : { previousSlot: previous }),
+      ...excluding,
       ...(body === "" ? {} : { input: JSON.parse(body) }),
       ...version,
     },

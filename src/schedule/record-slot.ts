@@ -107,6 +107,7 @@ function firedEvents(
       timezone,
       ...(previous === undefined ? {} : { previousSlot: previous }),
       ...(input === undefined ? {} : { input: JSON.parse(input) as unknown }),
+      ...exclusionOf(due, known.definition),
       ...versionOf(taskVersion),
       ...(expires === 0 ? {} : { expiresAt: expires }),
     },
@@ -129,8 +130,7 @@ function metaOf(
       ...(fired === undefined ? {} : { previous: fired }),
       timezone: definition.content.timezone,
       trigger: due.trigger,
-      ...lockOf(definition),
-      ...(isOwed(due, definition) ? { isOwed: true } : {}),
+      ...exclusionOf(due, definition),
     },
     ...(traceparent === undefined ? {} : { traceparent }),
     ...(tracestate === undefined ? {} : { tracestate }),
@@ -140,6 +140,11 @@ function metaOf(
 /** What a run has to be told of its overlap lock: nothing when its task says so itself. */
 export function lockOf({ source, content }: Definition): Pick<EntrySlot, "lock"> {
   return source === "declared" ? {} : { lock: { overlap: content.overlap, ttlMs: content.lockTtlMs } };
+}
+
+/** What a run is told of others of its schedule. */
+function exclusionOf(due: RunSlot, definition: Definition): Pick<EntrySlot, "lock" | "isOwed"> {
+  return { ...lockOf(definition), ...(isOwed(due, definition) ? { isOwed: true } : {}) };
 }
 
 /** Slots that are caught up on one by one come all at once: were they skipped for each other, only one of them would run. */

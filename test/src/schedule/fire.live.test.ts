@@ -70,7 +70,8 @@ test("a slot that fires is recorded with its run, and the run knows its slot, th
     scheduledLocal: "2026-03-02T02:30:00+01:00",
   });
   const expiresAt = Date.parse("2026-03-03T02:30:00+01:00");
-  assert.deepEqual(enqueuedRest, { ...common, type: "run.enqueued", trigger: "schedule", taskVersion: 3, expiresAt });
+  const rest = { trigger: "schedule", timezone: "Europe/Berlin", previousSlot: first, taskVersion: 3, expiresAt };
+  assert.deepEqual(enqueuedRest, { ...common, type: "run.enqueued", ...rest });
   assert.deepEqual(
     { ...entries[1], meta: JSON.parse(entries[1]?.meta ?? "") },
     {
@@ -200,9 +201,9 @@ test("the send hook of a middleware is around a slot that fires, and its trace c
   const sent: unknown[] = [];
   const hook = {
     name: "tracing",
-    send: <T>(sending: object, next: (carrier: { traceparent: string }) => Promise<T>) => {
+    send(sending: object) {
       sent.push(sending);
-      return next({ traceparent });
+      return { carrier: { traceparent } };
     },
   };
   Object.assign(one.deps, { hooks: () => [hook] });
