@@ -20,6 +20,8 @@ export interface RebuiltSpan extends SpanIds {
 export interface Rebuilder {
   /** The spans that an event completes. */
   take(event: LedgerEvent): readonly RebuiltSpan[];
+  /** True for an event of an attempt whose run was dispatched before anything that was taken: what came before is to be taken first. */
+  isStrange(event: LedgerEvent): boolean;
   /** Attempts that had begun and not ended in what was read. */
   openCount(): number;
 }
@@ -54,6 +56,7 @@ type OfRun = LedgerEvent & { readonly run: string; readonly task: string };
 export function createRebuilder(linkage: Linkage = "auto"): Rebuilder {
   const runs = new Map<string, Known>();
   const dispatches = new Set<string>();
+  const dead = new Map<string, SpanIds>();
   const take = (event: LedgerEvent): readonly RebuiltSpan[] => {
     if (event.type === "run.enqueued") return takeEnqueued(event);
     if (!("run" in event) || event.run === undefined || !("task" in event)) return [];
@@ -67,18 +70,28 @@ export function createRebuilder(linkage: Linkage = "auto"): Rebuilder {
     const outcome = OUTCOMES[event.type];
     if (outcome === undefined) return [];
     const spans = ended(known, event, outcome);
+    if (outcome === "died" && known.previous !== undefined) dead.set(event.run, known.previous);
     if (ENDINGS.has(outcome)) runs.delete(event.run);
     return spans;
   };
   const takeEnqueued = (event: LedgerEvent<"run.enqueued">) => {
-    const known = toKnown(event, runs.get(event.redriveOf ?? "")?.previous);
+    const parent = runs.get(event.parent ?? "");
+    const known = toKnown(event, { parent, previous: dead.get(event.redriveOf ?? "") });
     runs.set(event.run, known);
+    if (event.redriveOf !== undefined && event.traceparent !== undefined) return []; // that of the run that died
     if (dispatches.has(known.dispatch.spanId)) return []; // one dispatch of many runs
     if (dispatches.size > MOST_DISPATCHES) dispatches.clear();
     dispatches.add(known.dispatch.spanId);
-    return [dispatchSpan(event, known.dispatch, runs.get(event.parent ?? "")?.open)];
+    return [dispatchSpan(event, known.dispatch, parent?.open)];
   };
-  return { take, openCount: () => [...runs.values()].filter(({ open }) => open !== undefined).length };
+  const isStrange = (event: LedgerEvent) =>
+    (event.type === "run.started" || event.type in OUTCOMES) && "run" in event && !runs.has(event.run ?? "");
+  return { take, isStrange, openCount: () => [...runs.values()].filter(({ open }) => open !== undefined).length };
+}
+
+/** The task that a span is of. */
+export function taskOf({ attributes }: RebuiltSpan): string {
+  return String(attributes[NAMES.task]);
 }
 
 /** Spans of dispatches that are remembered, so that one of many runs is told once. */
@@ -96,9 +109,18 @@ const OUTCOMES: Readonly<Record<string, string>> = {
 };
 const ENDINGS = new Set(["succeeded", "died", "cancelled", "skipped"]);
 
-function toKnown(event: LedgerEvent<"run.enqueued">, previous: SpanIds | undefined): Known {
+interface Origins {
+  readonly parent: Known | undefined;
+  /** The last attempt of the run that it is a redrive of. */
+  readonly previous: SpanIds | undefined;
+}
+
+function toKnown(event: LedgerEvent<"run.enqueued">, { parent, previous }: Origins): Known {
   const { run, task, queue, at, dueAt, schedule, redriveOf, isOfMany = false } = event;
-  const dispatch = spanContextOf(event) ?? idsOfDispatch(run);
+  const said = spanContextOf(event);
+  const isOfParent = said !== undefined && parent !== undefined && isSpanOf(parent, said);
+  const own = idsOfDispatch(run);
+  const dispatch = isOfParent ? { traceId: said.traceId, spanId: own.spanId } : (said ?? own);
   return {
     run,
     task,
@@ -112,6 +134,11 @@ function toKnown(event: LedgerEvent<"run.enqueued">, previous: SpanIds | undefin
     open: undefined,
     previous,
   };
+}
+
+/** A handler that traced nothing handed on the context that it had: that is no span of a dispatch. */
+function isSpanOf({ dispatch, open }: Known, { spanId }: SpanIds): boolean {
+  return spanId === dispatch.spanId || spanId === open?.ids.spanId;
 }
 
 /** A run that was dispatched before what is read. */

@@ -11,13 +11,39 @@ export function tracesEndpoint(env: Environment): string | undefined {
   return base ? `${base.replace(/\/+$/, "")}/v1/traces` : undefined;
 }
 
-/** Sends spans in one request, as OTLP JSON. The SDK cannot: it gives out ids, and does not take them. Throws when the collector does not take them. */
+/** Waits before a collector that has no time is asked again, in ms. */
+const PATIENCE_MS: readonly number[] = [250, 1_000, 4_000];
+
+/**
+ * Sends spans in one request, as OTLP JSON. The SDK cannot: it gives out ids, and does not take them. Asks again a few times when the collector
+ * is away or has no time (429, 502, 503, 504, as OTLP says). Throws when it does not take them.
+ */
 export async function sendRebuilt(spans: readonly RebuiltSpan[], endpoint: string, env: Environment): Promise<void> {
   const headers = { "content-type": "application/json", ...headersOf(env) };
   const body = JSON.stringify(toOtlp(spans, env.OTEL_SERVICE_NAME || "tasktrail"));
-  const response = await fetch(endpoint, { method: "POST", headers, body, signal: AbortSignal.timeout(30_000) });
-  const said = await response.text();
-  if (!response.ok) throw new Error(`the collector at ${endpoint} said ${response.status}: ${said.slice(0, 200)}`);
+  for (const waitMs of [...PATIENCE_MS, undefined]) {
+    const refusal = await post(endpoint, { headers, body });
+    if (refusal === undefined) return;
+    if (waitMs === undefined || !refusal.mayPass) throw refusal.error;
+    await new Promise((resolve) => setTimeout(resolve, waitMs));
+  }
+}
+
+interface Refusal {
+  readonly error: unknown;
+  readonly mayPass: boolean;
+}
+
+async function post(endpoint: string, request: Pick<RequestInit, "headers" | "body">): Promise<Refusal | undefined> {
+  try {
+    const response = await fetch(endpoint, { ...request, method: "POST", signal: AbortSignal.timeout(30_000) });
+    const said = (await response.text()).slice(0, 200);
+    if (response.ok) return undefined;
+    const error = new Error(`the collector at ${endpoint} said ${response.status}: ${said}`);
+    return { error, mayPass: [429, 502, 503, 504].includes(response.status) };
+  } catch (error) {
+    return { error, mayPass: true };
+  }
 }
 
 /** `OTEL_EXPORTER_OTLP_HEADERS`: `name=value` pairs with commas between them, percent-encoded. */

@@ -26,12 +26,12 @@ export interface Dispatch {
   /** When it was dispatched, in ms on Redis' clock. Default: now. */
   readonly nowMs?: number | undefined;
   /** The run that dispatched it. Default: the one whose handler is at work. */
-  readonly parent?: Pick<CurrentRun, "run" | "root"> | undefined;
+  readonly parent?: (Pick<CurrentRun, "run" | "root"> & Partial<CurrentRun>) | undefined;
 }
 
 /** What goes to Redis for a dispatch: the entry's fields, and the event that tells of it. */
 export function toRecord(lane: Lane, dispatch: Dispatch): EnqueueRecord {
-  const { task, run, body, said, key, carrier, isOfMany } = dispatch;
+  const { task, run, body, said, key, carrier: given, isOfMany } = dispatch;
   const now = Math.trunc(dispatch.nowMs ?? lane.clock.now());
   const dueAt = said.atMs ?? (said.delayMs === undefined ? 0 : now + said.delayMs);
   const isLater = dueAt > now;
@@ -53,6 +53,7 @@ export function toRecord(lane: Lane, dispatch: Dispatch): EnqueueRecord {
     meta.retry = said.retry;
     event.retry = { ...said.retry };
   }
+  const carrier = given?.traceparent === undefined ? parent?.carrier : given; // who traces nothing hands on what came in
   if (carrier?.traceparent !== undefined) {
     meta.traceparent = event.traceparent = carrier.traceparent;
     if (carrier.tracestate !== undefined) meta.tracestate = event.tracestate = carrier.tracestate;

@@ -82,6 +82,45 @@ test("a dispatch within a handler is below its attempt; one of many runs is one 
   );
 });
 
+test("a handler that traced nothing has its dispatches below its attempt, under ids that follow from theirs", () => {
+  const outer = traceparent("a", "1");
+  const child = { ...of, run: "r2", parent: "r1" };
+  const spans = rebuilt([
+    { type: "run.enqueued", ...of, at: 1, traceparent: outer },
+    { type: "run.started", ...held, attempt: 1, at: 2, traceparent: outer },
+    { type: "run.enqueued", ...child, at: 3, traceparent: outer },
+    { type: "run.started", ...held, run: "r2", attempt: 1, at: 4, traceparent: outer },
+    { type: "run.succeeded", ...held, run: "r2", attempt: 1, at: 5, traceparent: outer },
+  ]);
+  const [attempt, dispatch] = [idsOfAttempt({ run: "r1", attempt: 1, delivery: 1 }), idsOfDispatch("r2")];
+  assert.deepEqual(
+    spans.map((span) => [span.traceId, span.parentSpanId]),
+    [
+      [hex("a", 32), undefined],
+      [hex("a", 32), attempt.spanId],
+      [hex("a", 32), dispatch.spanId],
+    ],
+  );
+});
+
+test("a redriven run has no dispatch of its own, and links to the last attempt of the one that died", () => {
+  const [dispatch, last] = [traceparent("a", "1"), traceparent("a", "2")];
+  const again = { ...of, run: "r2", redriveOf: "r1", traceparent: dispatch };
+  const spans = rebuilt([
+    { type: "run.enqueued", ...of, at: 1, traceparent: dispatch },
+    { type: "run.started", ...held, attempt: 1, at: 2, traceparent: last },
+    { type: "run.died", ...held, attempt: 1, at: 3, durationMs: 1, reason: "attempts", error, traceparent: last },
+    { type: "run.enqueued", ...again, at: 4 },
+    { type: "run.started", ...held, run: "r2", attempt: 1, at: 5, traceparent: traceparent("b", "3") },
+    { type: "run.succeeded", ...held, run: "r2", attempt: 1, at: 6, traceparent: traceparent("b", "3") },
+  ]);
+  assert.equal(spans.length, 3);
+  assert.deepEqual(
+    spans[2]?.links.map(({ relation, spanId }) => `${relation} ${spanId[0]}`),
+    ["dispatch 1", "previous attempt 2"],
+  );
+});
+
 test("a worker that died leaves a span that ends when its run was taken over", () => {
   const [span] = rebuilt([
     { type: "run.started", ...held, attempt: 1, at: 10, traceparent: traceparent("a", "2") },

@@ -23,7 +23,6 @@ interface Options {
 /** `tasktrail replay NAME`: a table, folded again from its history; `tasktrail replay traces`: spans from it. */
 export function replay(command: Command, cli: Cli): void {
   command
-    .enablePositionalOptions() // `replay traces` has a --from of its own
     .description(
       `${command.summary()}\nThe history is folded beside the table while that is served and kept up to date; then, in one transaction, the table is made what came of it.\nIt stays the same table: views, grants and foreign keys live on. A replay that was ended is gone on with.`,
     )

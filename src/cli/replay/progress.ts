@@ -9,7 +9,7 @@ const TELL_EVERY_MS = 1_000;
 export function tellProgress(
   name: string,
   { note }: Pick<Terminal, "note">,
-  now = performance.now,
+  now = () => performance.now(),
 ): (progress: ReplayProgress) => void {
   const startedAt = now();
   let toldAt = startedAt;
