@@ -1,7 +1,7 @@
 import type { Redis } from "ioredis";
 import { EVENT_VERSION, type EventDraft, isKnown, type LedgerEvent, type UnknownEvent } from "./events.ts";
 import type { LaneKeys } from "./keys.ts";
-import { unpackEntry } from "./packed.ts";
+import { unpackInputs } from "./packed.ts";
 import { lift } from "./upcasters.ts";
 
 /**
@@ -131,7 +131,7 @@ export async function readEntries(
   range: { readonly from: string; readonly until?: string; readonly count: number },
 ): Promise<LedgerEntry[]> {
   const reply = (await redis.xrange(keys.events, range.from, range.until ?? "+", "COUNT", range.count)) as RawEntry[];
-  return reply.map(toLedgerEntry).map(unpackEntry);
+  return reply.map(toLedgerEntry).map(unpackInputs);
 }
 
 /** Waits at most `blockMs` for entries after an id, on a connection of its own. None came: an empty array. */
@@ -149,7 +149,7 @@ export async function waitForEntries(
     keys.events,
     after.id,
   )) as [string, RawEntry[]][] | null;
-  return reply?.[0]?.[1].map(toLedgerEntry).map(unpackEntry) ?? [];
+  return reply?.[0]?.[1].map(toLedgerEntry).map(unpackInputs) ?? [];
 }
 
 /** Waits at most `blockMs` until one of several lanes has an entry after its id, on a connection of its own. */

@@ -43,7 +43,7 @@ export function bodyOf(entry: { readonly body: string }, { codec }: Pick<EntryMe
  * A ledger entry as it is read: its packed inputs are unpacked, so that only Redis and what reads its streams by itself ever see them.
  * What cannot be unpacked stays as it is.
  */
-export function unpackEntry<Entry extends { readonly events: string }>(entry: Entry): Entry {
+export function unpackInputs<Entry extends { readonly events: string }>(entry: Entry): Entry {
   if (!entry.events.includes('"packed":"')) return entry;
   try {
     const events = JSON.parse(entry.events) as unknown[];

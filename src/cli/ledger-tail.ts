@@ -3,7 +3,7 @@ import { ready, refusal } from "../../streams/connect.ts";
 import type { LedgerEvent, UnknownEvent } from "../../streams/events.ts";
 import { laneKeys } from "../../streams/keys.ts";
 import { decodeEntry, type LedgerEntry, splitId, toLedgerEntry, waitForEntries } from "../../streams/ledger.ts";
-import { unpackEntry } from "../../streams/packed.ts";
+import { unpackInputs } from "../../streams/packed.ts";
 
 /** An event that was read. */
 export type ReadEvent = LedgerEvent | UnknownEvent;
@@ -85,7 +85,7 @@ export function ledgerTail(namespace: string, queue: string, incarnation = ""): 
 async function* backwards(redis: Redis, key: string): AsyncGenerator<LedgerEntry> {
   for (let end = "+"; ; ) {
     const page = (await redis.xrevrange(key, end, "-", "COUNT", PAGE)) as [string, string[]][];
-    for (const entry of page) yield unpackEntry(toLedgerEntry(entry));
+    for (const entry of page) yield unpackInputs(toLedgerEntry(entry));
     const last = page.at(-1);
     if (last === undefined || page.length < PAGE) return;
     end = `(${last[0]}`;

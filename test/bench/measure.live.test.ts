@@ -5,8 +5,9 @@ import { openDatabases } from "./databases.ts";
 import { measure } from "./measure.ts";
 
 test("a bench is played by each contender in processes of its own, and finds something", async () => {
-  const bench = benches.find(({ name }) => name === "enqueue-256");
-  assert.ok(bench !== undefined);
+  const found = benches.find(({ name }) => name === "enqueue-256");
+  assert.ok(found !== undefined);
+  const bench = { ...found, contenders: ["Tasktrail", "BullMQ"] };
   await using databases = openDatabases();
   const outcome = await measure(bench, { rounds: 1, scale: 0.01 }, databases);
   assert.deepEqual(

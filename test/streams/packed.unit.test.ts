@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
 import { decodeEntry, encodeEvents, encodeHeader } from "../../streams/ledger.ts";
-import { bodyOf, isKnownCodec, PACK_FROM_LENGTH, toParcel, unpackEntry } from "../../streams/packed.ts";
+import { bodyOf, isKnownCodec, PACK_FROM_LENGTH, toParcel, unpackInputs } from "../../streams/packed.ts";
 
 const large = JSON.stringify({
   lines: Array.from({ length: 200 }, (_, n) => ({ sku: `AB-${n}`, title: "ein Stück" })),
@@ -30,7 +30,7 @@ test("what comes out is what went in, whatever its size", () => {
       const { body, meta, event } = toParcel(json);
       assert.equal(bodyOf({ body }, meta), json);
       const told = { type: "run.enqueued", run: "r", task: "t", ...event } as const;
-      const [read] = decodeEntry(unpackEntry(whole(encodeEvents([told]))), { queue: "q", incarnation: "i" });
+      const [read] = decodeEntry(unpackInputs(whole(encodeEvents([told]))), { queue: "q", incarnation: "i" });
       assert.deepEqual((read as { input?: unknown }).input, JSON.parse(json));
       assert.equal((read as { packed?: unknown }).packed, undefined);
     }),
@@ -48,16 +48,16 @@ test("a small input, one that hardly shrinks, and none travel as they are", () =
 test("an input that has a field named packed is no packed input", () => {
   const input = { packed: toParcel(large).body };
   const entry = whole(encodeEvents([{ type: "run.enqueued", run: "r", task: "t", input }]));
-  assert.deepEqual(JSON.parse(unpackEntry(entry).events), [{ type: "run.enqueued", run: "r", task: "t", input }]);
+  assert.deepEqual(JSON.parse(unpackInputs(entry).events), [{ type: "run.enqueued", run: "r", task: "t", input }]);
 });
 
 test("what cannot be unpacked is handed on as it lies there", () => {
   for (const packed of ["", "?", "AAAA", toParcel(large).body.slice(0, 200)]) {
     const events = `[{"type":"run.enqueued","run":"r","task":"t","packed":${JSON.stringify(packed)}}]`;
-    assert.deepEqual(JSON.parse(unpackEntry(whole(events)).events), JSON.parse(events));
+    assert.deepEqual(JSON.parse(unpackInputs(whole(events)).events), JSON.parse(events));
   }
   const broken = whole('[{"packed":"AAAA"');
-  assert.equal(unpackEntry(broken), broken);
+  assert.equal(unpackInputs(broken), broken);
   assert.throws(() => bodyOf({ body: "?" }, { codec: "zstd" }));
 });
 
