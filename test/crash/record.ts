@@ -1,6 +1,6 @@
-import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism, loadavg } from "node:os";
+import { basename } from "node:path";
 import { findRedisServer } from "../../src/dev/redis-server.ts";
 
 const DOCUMENT = new URL("../../docs/delivery.md", import.meta.url);
@@ -19,7 +19,7 @@ export function conditions({ seed, options }: Played): string {
   const given = [small ? "--small" : [], scenario ? ["--scenario", scenario] : [], size ? ["--size", size] : []].flat();
   const command = ["npm run test:crash --", ...given, "--seed", seed].join(" ");
   const load = (loadavg()[0] as number).toFixed(1);
-  const servers = `Redis ${redisVersion()}, PostgreSQL ${postgresVersion()}, Node ${process.versions.node}`;
+  const servers = `${basename(redis.path) === "valkey-server" ? "Valkey" : "Redis"} ${redis.version}, PostgreSQL ${postgresVersion()}, Node ${process.versions.node}`;
   const date = new Date().toISOString().slice(0, 10);
   return `${date}, \`${command}\`, ${availableParallelism()} cores, load ${load} before the start, ${servers}.`;
 }
@@ -32,11 +32,6 @@ export function writeTable(text: string): void {
     (_, open, close) => `${open}${text}\n${close}`,
   );
   writeFileSync(DOCUMENT, whole);
-}
-
-function redisVersion(): string {
-  const said = execFileSync(redis.path, ["--version"], { encoding: "utf8", env: { ...process.env, ...redis.env } });
-  return /v=(\S+)/.exec(said)?.[1] ?? "of unknown version";
 }
 
 /** The package that brings it carries its version. */

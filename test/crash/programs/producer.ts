@@ -39,7 +39,8 @@ async function dispatch(n: number): Promise<void> {
 async function dispatchAll(round: readonly number[]): Promise<void> {
   const { task, timeout } = taskOf(round[0] as number);
   await persist(round, async () => {
-    const runs = await task.with(timeout).kiqMany(round.map(inputOf), { key: ({ n }) => `n:${n}` });
+    const keyed = order.tries > 1 ? { key: ({ n }: { n: number }) => `n:${n}` } : {};
+    const runs = await task.with(timeout).kiqMany(round.map(inputOf), keyed);
     await tell(runs.map((run, index) => [run.id, round[index] as number]));
   });
 }

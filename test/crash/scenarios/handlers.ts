@@ -53,7 +53,7 @@ export const strangeThrows: Scenario = {
 export const deafHandlers: Scenario = {
   name: "deaf-handlers",
   what: "a third of the handlers never resolves, another ignores its signal: each fails at its deadline and gives its slot away, and the others run",
-  sizes: { ladder: 300, small: 60 },
+  sizes: { ladder: 150, small: 60 },
   allowedDuplicates: () => 0,
   expectedDead: (size) => 2 * Math.floor(size / 3),
   async play(stage) {

@@ -56,7 +56,7 @@ export const frozen: Scenario = {
 export const ownZombie: Scenario = {
   name: "own-zombie",
   what: "a worker is frozen, another takes what it held and hands it back, and the first gets it again while its old handlers still run: their results are refused",
-  sizes: { ladder: 8, small: 4 },
+  sizes: { ladder: 5, small: 4 },
   allowedDuplicates: (size) => 2 * size,
   async play(stage) {
     const slow = { lease: "1s", concurrency: stage.size, maxDeliveries: 20 };

@@ -11,7 +11,7 @@ export const manyWaiting: Scenario = {
   allowedDuplicates: () => 0,
   async play(stage) {
     const { redis, size, namespace, queue } = stage;
-    await stage.produce(size, { inFlight: 5_000, inBulk: true });
+    await stage.produce(size, { inFlight: 5_000, inBulk: true, tries: 1 });
     await stage.workers(1, { concurrency: 100 });
     const { tasks } = laneKeys(namespace, queue);
     const early = await readCost(redis, async () => (await redis.xlen(tasks)) > size * 0.8);

@@ -12,7 +12,7 @@ const CONCURRENCY = 50;
 export const outboxChaos: Scenario = {
   name: "outbox",
   what: "transactions commit and roll back while application, relays, Redis and Postgres are killed with -9 in turn: dispatched equals committed, each once",
-  sizes: { ladder: 100_000, small: 800 },
+  sizes: { ladder: 10_000, small: 800 },
   allowedDuplicates: (size) => size,
   redis: { durable: true },
   hasPostgres: true,
@@ -35,7 +35,7 @@ export const outboxChaos: Scenario = {
 export const relaySteps: Scenario = {
   name: "relay-steps",
   what: "relays are killed with -9 before and after each of the first requests that they send to Redis and Postgres",
-  sizes: { ladder: 1_600, small: 320 },
+  sizes: { ladder: 320, small: 160 },
   allowedDuplicates: () => 0,
   hasPostgres: true,
   async play(stage) {

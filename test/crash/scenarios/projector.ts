@@ -7,7 +7,7 @@ const CONCURRENCY = 50;
 export const projectorKilled: Scenario = {
   name: "projector-kill",
   what: "the projector is killed with -9 about twice a second, and replaced: the rows equal the ledger's fold",
-  sizes: { ladder: 10_000, small: 1_500 },
+  sizes: { ladder: 6_000, small: 1_500 },
   allowedDuplicates: () => 0,
   hasPostgres: true,
   async play(stage) {
@@ -32,7 +32,7 @@ export const projectorKilled: Scenario = {
 export const projectorsAtOnce: Scenario = {
   name: "projectors-at-once",
   what: "five projectors at once, frozen and thawed in turn: nothing is counted twice",
-  sizes: { ladder: 10_000, small: 1_500 },
+  sizes: { ladder: 6_000, small: 1_500 },
   allowedDuplicates: () => 0,
   hasPostgres: true,
   async play(stage) {

@@ -7,7 +7,7 @@ const AT_ONCE = 3;
 export const workerSteps: Scenario = {
   name: "worker-steps",
   what: "workers are killed with -9 before and after each of the first requests that they send to Redis",
-  sizes: { ladder: 800, small: 120 },
+  sizes: { ladder: 320, small: 120 },
   // A worker at work holds what runs and what it has read ahead; each of the processes may leave as much behind.
   allowedDuplicates: (size) => size * 2,
   async play(stage) {
@@ -30,7 +30,7 @@ export const workerSteps: Scenario = {
 export const projectorSteps: Scenario = {
   name: "projector-steps",
   what: "projectors are killed with -9 before and after each of the first requests that they send to Redis and Postgres",
-  sizes: { ladder: 1_600, small: 160 },
+  sizes: { ladder: 640, small: 160 },
   allowedDuplicates: () => 0,
   hasPostgres: true,
   async play(stage) {

@@ -11,8 +11,8 @@ import { eventually } from "../../support/servers.ts";
 const logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => logger };
 const keys = laneKeys("durable", "default");
 
-function openBroker(redis: string, durability: Durability) {
-  const broker = createBroker({ redis, namespace: "durable", enqueueTimeout: "1s", durability, logger });
+function openBroker(redis: string, durability: Durability, enqueueTimeout: "1s" | "4s" = "1s") {
+  const broker = createBroker({ redis, namespace: "durable", enqueueTimeout, durability, logger });
   return { broker, note: broker.task({ name: "note", run() {} }) };
 }
 
@@ -69,14 +69,48 @@ test("a replicated dispatch resolves once a replica has it, and fails as ambiguo
   await broker.close();
 });
 
+test("an fsynced dispatch resolves once it is on disk, is there after kill -9, and fails as ambiguous when the disk is never asked", async (t) => {
+  await using redis = await startRedis({ durable: true });
+  const client = new Redis(redis.url);
+  client.on("error", () => {});
+  if (!(await hasWaitAof(client))) {
+    client.disconnect();
+    return t.skip("this Redis has no WAITAOF: name a newer one in TASKTRAIL_REDIS_SERVER");
+  }
+  const { broker, note } = openBroker(redis.url, "fsynced", "4s"); // everysec: up to a second, and the fsync
+  await Promise.all(Array.from({ length: 20 }, () => note.kiq()));
+  await redis.kill();
+  await redis.restart();
+  await eventually(() => client.status === "ready");
+  assert.equal(await client.xlen(keys.tasks), 20);
+
+  await client.config("SET", "appendfsync", "no");
+  await broker.close();
+  const { broker: another, note: again } = openBroker(redis.url, "fsynced");
+  await using _ = another;
+  await assert.rejects(again.kiq(), (error: Error) => {
+    assert.ok(isTasktrailError(error, "enqueue_failed"));
+    assert.equal(error.details.ambiguous, true);
+    assert.match(error.message, /the run is written, but not confirmed: it is not on disk/);
+    return true;
+  });
+  client.disconnect();
+});
+
+async function hasWaitAof(redis: Redis): Promise<boolean> {
+  const version = /redis_version:(\d+)\.(\d+)/.exec(await redis.info("server"));
+  return Number(version?.[1]) * 100 + Number(version?.[2]) >= 702;
+}
+
 test("a server that cannot do what is asked for is refused, and takes nothing", async () => {
   await using redis = await startRedis();
   const client = new Redis(redis.url);
-  const version = /redis_version:(\d+)\.(\d+)/.exec(await client.info("server"));
-  const hasWaitAof = Number(version?.[1]) * 100 + Number(version?.[2]) >= 702;
   const cases = [
     ["replicated", /durability: "replicated" cannot be had: this Redis has no replica connected/],
-    ["fsynced", hasWaitAof ? /keeps no append-only file: set appendonly yes/ : /no WAITAOF: it takes Redis 7\.2/],
+    [
+      "fsynced",
+      (await hasWaitAof(client)) ? /keeps no append-only file: set appendonly yes/ : /no WAITAOF: it takes Redis 7\.2/,
+    ],
   ] as const;
   for (const [durability, message] of cases) {
     const { broker, note } = openBroker(redis.url, durability);
