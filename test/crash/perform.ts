@@ -40,9 +40,10 @@ export async function perform(
   const { deaths } = stage.cast;
   const where = { redis, namespace, queue, ...journals };
   const verdict = await judge({ ...where, hasForeign, deaths, healedAt, projectionDifference: different?.length });
+  const allowed = scenario.allowedDuplicates(size, deaths.size);
   const noise = noiseOf(stage.cast.all);
   await attempt(async () => failures.push(...((await scenario.check?.(stage)) ?? [])));
-  failures.push(...notes, ...marksMissed(scenario, size, verdict));
+  failures.push(...notes, ...marksMissed(scenario, { size, allowed, verdict }));
   if (connectionsLeft > 0) failures.push(`${connectionsLeft} connections were left`);
   if (noise.strange.length > 0)
     failures.push(`on standard error: ${noise.strange.slice(0, 5).join(" | ").slice(0, 500)}`);
@@ -50,7 +51,7 @@ export async function perform(
   if (failures.length === 0) await rm(folder, { recursive: true, force: true });
   return {
     ...{ scenario: scenario.name, seed, size, verdict, connectionsLeft, remarks, failures },
-    allowedDuplicates: scenario.allowedDuplicates(size),
+    allowedDuplicates: allowed,
     memorySlope: memory.slope(),
     unhandled: noise.strange.length,
     noise: noise.worst,
@@ -88,13 +89,19 @@ async function caughtUp({ redis, namespace, queue }: Stage, databaseUrl: string)
   }
 }
 
+interface Marks {
+  readonly size: number;
+  /** Duplicate starts that the fault explains. */
+  readonly allowed: number;
+  readonly verdict: Verdict;
+}
+
 /** The marks that a verdict misses, each as a sentence. */
-function marksMissed(scenario: Scenario, size: number, verdict: Verdict): string[] {
+function marksMissed(scenario: Scenario, { size, allowed, verdict }: Marks): string[] {
   const zero = ["lost", "doubleEndings", "zombieWrites", "illegal", "unexplained", "leftOver"] as const;
   const missed = zero.filter((mark) => verdict[mark] !== 0).map((mark) => `${mark} is ${verdict[mark]}, not 0`);
   if ((verdict.projectionDifference ?? 0) !== 0)
     missed.push(`${verdict.projectionDifference} rows differ from the ledger`);
-  const allowed = scenario.allowedDuplicates(size);
   if (verdict.duplicates > allowed) missed.push(`${verdict.duplicates} duplicate starts, and ${allowed} are explained`);
   const dead = scenario.expectedDead === undefined ? 0 : scenario.expectedDead(size);
   if (dead !== undefined && verdict.died !== dead) missed.push(`${verdict.died} runs died, not ${dead}`);

@@ -14,7 +14,7 @@ export interface Scenario {
   /** Runs, at the ladder's size and at a small one. */
   readonly sizes: { readonly ladder: number; readonly small: number };
   /** Duplicate starts that the fault explains, at most; the other marks are 0 for every scenario. */
-  readonly allowedDuplicates: (size: number) => number;
+  readonly allowedDuplicates: (size: number, kills: number) => number;
   /** Runs that die by design; undefined: as many as may be. Default 0. */
   readonly expectedDead?: (size: number) => number | undefined;
   readonly redis?: ServerOptions;
@@ -51,6 +51,8 @@ export interface Stage {
   projector(): Promise<Actor>;
   /** Has a producer dispatch runs; resolves, when it has done so, to what it was told. */
   produce(count: number, order?: Partial<Order>, env?: Readonly<Record<string, string>>): Promise<Told>;
+  /** Resolves when the producer that was started last has dispatched its first round: however slow the machine, the fault meets it at work. */
+  begun(): Promise<void>;
   /** Resolves when this many runs have ended, by the ledger. */
   endings(count: number, withinMs?: number): Promise<void>;
   /** A fault is over: from here to the next ending is how long recovery took. */

@@ -75,7 +75,7 @@ export function openStage({ size, seed, server, postgres, folder }: StageParts):
   };
 }
 
-function starters(cast: Stage["cast"]): Pick<Stage, "workers" | "projector" | "produce"> {
+function starters(cast: Stage["cast"]): Pick<Stage, "workers" | "projector" | "produce" | "begun"> {
   let produced = 0;
   return {
     async workers(count, options = {}, env = {}) {
@@ -89,6 +89,9 @@ function starters(cast: Stage["cast"]): Pick<Stage, "workers" | "projector" | "p
       const projector = cast.start("projector", {});
       await projector.says("ready");
       return projector;
+    },
+    async begun() {
+      await cast.all.findLast(({ program }) => program === "producer")?.says("began");
     },
     async produce(count, order = {}, env = {}) {
       const first = produced;

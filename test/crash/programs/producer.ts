@@ -16,6 +16,7 @@ const end = order.first + order.count;
 for (let from = order.first; from < end; from += order.inFlight) {
   const round = Array.from({ length: Math.min(order.inFlight, end - from) }, (_, i) => from + i);
   await (order.inBulk ? dispatchAll(round) : Promise.all(round.map((n) => persist([n], dispatch))));
+  if (from === order.first) console.log("began");
   if (order.pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, order.pauseMs));
 }
 console.log(`done ${JSON.stringify({ taken, refused })}`);

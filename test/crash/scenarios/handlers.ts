@@ -5,7 +5,7 @@ export const poison: Scenario = {
   name: "poison",
   what: "one run of many, at concurrency 50, kills its process each time: it dies after maxDeliveries, and none of its neighbours does",
   sizes: { ladder: 500, small: 200 },
-  allowedDuplicates: () => 3 * 300,
+  allowedDuplicates: () => 3 * 2 * 50, // three processes
   expectedDead: () => 1,
   async play(stage) {
     const options = { concurrency: 50, maxDeliveries: 3 };

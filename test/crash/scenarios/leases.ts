@@ -38,11 +38,12 @@ export const frozen: Scenario = {
   name: "frozen",
   what: "SIGSTOP for three leases, then SIGCONT: what others finished is not written again",
   sizes: { ladder: 2_000, small: 300 },
-  allowedDuplicates: () => 20 * 6,
+  allowedDuplicates: () => 2 * 20,
   async play(stage) {
     const [first] = await stage.workers(2, { concurrency: 20 });
     const produced = stage.produce(stage.size, { ms: 50 });
-    await delay(500);
+    await stage.begun();
+    await delay(200);
     first?.signal("SIGSTOP");
     await delay(6_000);
     first?.signal("SIGCONT");

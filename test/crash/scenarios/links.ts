@@ -60,11 +60,12 @@ export const silentLink: Scenario = {
   name: "silent-link",
   what: "the link goes silent for five seconds without closing, twice: no worker stays dead",
   sizes: { ladder: 3_000, small: 500 },
-  allowedDuplicates: () => 2 * 2 * CONCURRENCY * 6,
+  allowedDuplicates: () => 2 * 2 * 2 * CONCURRENCY, // two workers, two rounds
   async play(stage) {
     const { proxy, env } = await stage.link();
     await stage.workers(2, { concurrency: CONCURRENCY }, env);
     const produced = stage.produce(stage.size, { ms: 20, inFlight: 50, pauseMs: 50 }, env);
+    await stage.begun();
     for (let round = 0; round < 2; round += 1) {
       await delay(1_000);
       proxy.silence();

@@ -50,7 +50,7 @@ export const frozenKiq: Scenario = {
     await stage.workers(2, { concurrency: CONCURRENCY, lease: "5s" });
     const order = { tries: 1, enqueueTimeoutMs: 1_000, inFlight: 10, pauseMs: 100 };
     const produced = stage.produce(size / 2, order);
-    await delay(1_000);
+    await stage.begun();
     process.kill(server.pid, "SIGSTOP");
     await delay(3_000);
     process.kill(server.pid, "SIGCONT");

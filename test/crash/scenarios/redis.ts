@@ -10,12 +10,13 @@ export const redisKilled: Scenario = {
   name: "redis-kill",
   what: "Redis is killed with -9 under load and restarted from its append-only file three seconds later",
   sizes: { ladder: 5_000, small: 600 },
-  allowedDuplicates: () => 2 * CONCURRENCY * 6,
+  allowedDuplicates: () => 2 * 2 * CONCURRENCY,
   redis: { durable: true },
   async play(stage) {
     await stage.workers(2, { concurrency: CONCURRENCY });
     const produced = stage.produce(stage.size, { ms: 20, inFlight: 50, pauseMs: 20 });
-    await delay(1_500);
+    await stage.begun();
+    await delay(1_000);
     await stage.server.kill();
     await delay(3_000);
     await stage.server.restart();
@@ -46,7 +47,8 @@ export const redisStalled: Scenario = {
   async play(stage) {
     await stage.workers(4, { concurrency: CONCURRENCY });
     const produced = stage.produce(stage.size, { ms: 1_000, inFlight: 40 });
-    await delay(1_500);
+    await stage.begun();
+    await delay(500);
     await stage.redis.client("PAUSE", 4_000, "ALL");
     await delay(4_000);
     stage.healed();
