@@ -14,12 +14,15 @@ export interface Backlog {
   readonly payload: PayloadKind;
   /** Spread over so many queues. Default 1. */
   readonly queueCount?: number;
-  /** Default: none. */
-  readonly delayMs?: number;
+  /** Asked before each call. Default: none. */
+  readonly delayMs?: () => number;
 }
 
 /** Dispatches a backlog in bulk, 1,000 at a time, four calls under way. */
-export async function fill(client: Client, { count, payload, queueCount = 1, delayMs = 0 }: Backlog): Promise<void> {
+export async function fill(
+  client: Client,
+  { count, payload, queueCount = 1, delayMs = () => 0 }: Backlog,
+): Promise<void> {
   const inputs = makePayloads(payload, PAYLOADS);
   let sent = 0;
   let turn = 0;
@@ -29,7 +32,7 @@ export async function fill(client: Client, { count, payload, queueCount = 1, del
       const from = sent;
       sent += size;
       const batch = Array.from({ length: size }, (_, at) => inputs[(from + at) % PAYLOADS] as Input);
-      await client.sendMany(batch, { queue: turn++ % queueCount, delayMs });
+      await client.sendMany(batch, { queue: turn++ % queueCount, delayMs: delayMs() });
     }
   };
   await Promise.all(Array.from({ length: 4 }, one));

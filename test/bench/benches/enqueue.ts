@@ -22,7 +22,7 @@ export const enqueueBenches: readonly Bench[] = [
   {
     name: "enqueue-10k",
     what: "dispatching with inputs of 10 KB, 256 under way",
-    count: 3_000,
+    count: 1_200,
     each: 1,
     inFlight: 256,
     payload: "order" as const,

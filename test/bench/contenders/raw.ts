@@ -7,7 +7,7 @@ import type { Client, Contender, Input, WorkOrder } from "./contender.ts";
  * one a batch with the events, written ready-made to a bare socket; XREADGROUP of 500, XACK, XDEL and the events' XADD, with two reads under way
  * at any time. No script, no check, nothing parsed, and no regard for concurrency.
  */
-export const raw: Contender = { name: "raw commands", pace: 6, open };
+export const raw: Contender = { name: "raw commands", pace: 8, open };
 
 const BATCH = 500;
 const LINES_PER_ADD = 2;
