@@ -36,7 +36,7 @@ export interface RunContext {
   progress(done: number, total?: number, note?: string): void;
   /** Moves the deadline, and the lock of a cron run, to this long from now. */
   extend(by: Duration): Promise<void>;
-  /** Runs after every provider has closed without an error and before `run.succeeded`; dropped when the attempt fails. Not crash-proof. */
+  /** Runs after every provider has closed without an error and before `run.succeeded`; dropped when the attempt fails. Not crash-proof: what is dispatched or published in a session is. */
   onCommit(effect: () => unknown): void;
 }
 

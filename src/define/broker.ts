@@ -36,7 +36,7 @@ export type Durability = "async" | "replicated" | "fsynced";
 export interface BrokerOptions {
   /** `redis://…`, `rediss://…`, or a function that makes an ioredis client (called once per connection that the engine needs). Default: REDIS_URL. */
   readonly redis?: string | (() => unknown) | undefined;
-  /** `postgres://…`, or a function that makes a slonik pool. Opened by the projector and `getDbSession`; never by a dispatch. Default: DATABASE_URL. */
+  /** `postgres://…`, or a function that makes a slonik pool. Opened by the projector, the relay and `getDbSession`; never by a dispatch. Default: DATABASE_URL. */
   readonly database?: string | (() => unknown) | undefined;
   /** First part of every Redis key. Default: TASKTRAIL_NAMESPACE, else "tasktrail". */
   readonly namespace?: string | undefined;

@@ -29,6 +29,8 @@ interface Relaying {
   readonly done: Promise<void>;
 }
 
+/** A lane that no queue can have is left alone for so long, in ms. */
+const NO_LANE_MS = 60_000;
 /** How often the inbox is swept, in ms, and how many of its rows go at once. */
 const SWEEP_EVERY_MS = 60_000;
 const SWEPT_AT_ONCE = 20_000;
@@ -49,7 +51,8 @@ export async function relayLanes(deps: OutboxRelay, signal: AbortSignal): Promis
     if (relaying.has(lane) || (refusedUntil.get(lane) ?? 0) > performance.now()) return;
     const held = await takeLane(pool, { lane, owner, leaseMs: settings.leaseMs });
     if (held === undefined) return void refusedUntil.set(lane, performance.now() + settings.standbyMs);
-    const sender = await deps.senderOf(lane);
+    const sender = await senderOf(deps, lane, signal);
+    if (sender === undefined) return void refusedUntil.set(lane, performance.now() + NO_LANE_MS);
     const bell = createBell();
     const stop = new AbortController();
     const until = AbortSignal.any([signal, stop.signal]);
@@ -95,4 +98,15 @@ export async function relayLanes(deps: OutboxRelay, signal: AbortSignal): Promis
   const lanes = [...relaying.keys()];
   await Promise.allSettled(Array.from(relaying.values(), ({ done }) => done));
   await Promise.allSettled(lanes.map((lane) => leaveLane(pool, lane, owner)));
+}
+
+/** The sender of a lane; undefined for one that nobody can send to, whose rows must not hold up the others. */
+async function senderOf(deps: OutboxRelay, lane: string, signal: AbortSignal): Promise<Sender | undefined> {
+  try {
+    return await deps.senderOf(lane);
+  } catch (error) {
+    if (!signal.aborted)
+      deps.announce({ kind: "problem", what: "the outbox has rows for a lane that cannot be", error, facts: { lane } });
+    return undefined;
+  }
 }

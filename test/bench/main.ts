@@ -23,7 +23,8 @@ Measures Tasktrail, BullMQ and bare commands in turns, and prints medians and ra
   --write FILE    puts the table between the markers of a document, such as docs/performance.md
   --record        appends the ratios to test/bench/history.jsonl
 
-npm run bench -- work-100 --rounds 5`;
+npm run bench -- work-100 --rounds 5
+npm run bench -- outbox              all whose names begin with it`;
 
 const options = {
   help: { type: "boolean", default: false },
@@ -80,14 +81,17 @@ async function measureAll(): Promise<Report> {
 }
 
 function choose(names: readonly string[]): readonly Bench[] {
-  const unknown = names.filter((name) => !benches.some((bench) => bench.name === name));
+  const isNamed = (bench: Bench, name: string) => bench.name === name || bench.name.startsWith(`${name}-`);
+  const unknown = names.filter((name) => !benches.some((bench) => isNamed(bench, name)));
   if (unknown.length > 0) {
     console.error(
       `there is no bench "${unknown.join('", "')}"; there are: ${benches.map(({ name }) => name).join(", ")}`,
     );
     process.exit(64);
   }
-  return benches.filter(({ name, isExtra }) => (names.length === 0 ? isExtra !== true : names.includes(name)));
+  return benches.filter((bench) =>
+    names.length === 0 ? bench.isExtra !== true : names.some((name) => isNamed(bench, name)),
+  );
 }
 
 function positive(name: string, given: string | undefined, otherwise: number): number {

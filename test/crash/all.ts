@@ -6,7 +6,7 @@ import { blockedLoop, blockedPastDeadline, clocksOff, frozen, ownZombie, unlease
 import { linksCut, readsLost, repliesLost, silentLink } from "./scenarios/links.ts";
 import { largeBatches, manyWaiting } from "./scenarios/load.ts";
 import { emptied, frozenKiq } from "./scenarios/outages.ts";
-import { outboxChaos, relaySteps } from "./scenarios/outbox.ts";
+import { outboxChaos, relaySteps, topicSteps } from "./scenarios/outbox.ts";
 import { postgresDeadlocks, postgresDown, postgresFull, postgresSlow } from "./scenarios/postgres.ts";
 import { projectorKilled, projectorsAtOnce } from "./scenarios/projector.ts";
 import { memoryFull, redisKilled, redisStalled, scriptsFlushed, sigtermWhileReading } from "./scenarios/redis.ts";
@@ -22,6 +22,6 @@ export const scenarios: readonly Scenario[] = [
   ...[linksCut, silentLink, repliesLost, readsLost],
   ...[manyWaiting, largeBatches, foreignEntries, misfits],
   ...[projectorKilled, projectorSteps, projectorsAtOnce],
-  ...[relaySteps, outboxChaos],
+  ...[relaySteps, topicSteps, outboxChaos],
   ...[postgresDown, postgresSlow, postgresDeadlocks, postgresFull],
 ];

@@ -9,7 +9,7 @@ const SETTLE_MS = 3_000;
 const HELD: Readonly<Partial<Record<Program, readonly string[]>>> = {
   worker: ["command", "read", "beat"],
   projector: ["project", "follow", "command", "follow"], // it relays, too
-  relay: ["command", "follow"],
+  relay: ["command", "follow", "follow"], // the bell, and the topics
 };
 
 /** Connections beyond what the living processes need: of a loop that was begun twice, or of a process that is gone. */

@@ -20,17 +20,17 @@ export async function checkOutbox(pool: DatabasePool, namespace: string): Promis
     const isOwned = stuck.every(({ owner }) => owner !== null);
     found.push(
       warn(
-        `the outbox is stuck: ${counted(waiting, "row")} wait, the oldest for ${lengthWords(oldest)}`,
+        `the outbox is stuck: ${counted(waiting, "row")} to be sent, the oldest written ${lengthWords(oldest)} ago`,
         isOwned
           ? "A relay has them and does not get them to Redis: see what it logs."
           : "No relay is at work: run tasktrail projector, or tasktrail relay.",
       ),
     );
-  } else found.push(ok(`the outbox flows: ${counted(waiting, "row")} wait`));
+  } else found.push(ok(`the outbox flows: ${counted(waiting, "row")} to be sent`));
   if (parked > 0)
     found.push(
       warn(
-        `${counted(parked, "row")} of the outbox could not be read, and are parked`,
+        `${counted(parked, "row")} of the outbox parked, since nobody could read them`,
         "select id, item, error from tasktrail_outbox where parked_at is not null: mend the record and set parked_at to null, or delete the row.",
       ),
     );

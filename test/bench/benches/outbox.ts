@@ -49,7 +49,7 @@ export const outboxBenches: readonly Bench[] = [
     play: (_setting, start) => start("follow").figures,
   },
   {
-    name: "inbox-cost",
+    name: "outbox-inbox",
     what: "runs that insert a row in their session, at concurrency 10: without and with an inbox",
     contenders: ["without", "with"],
     figures: [{ name: "rate", unit: "runs/s", better: "higher" }],

@@ -1,6 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import type { LedgerEvent } from "../../../streams/events.ts";
+import { derivedId } from "../../../streams/ids.ts";
+import { topicKey } from "../../../streams/keys.ts";
 import type { Actor } from "../cast.ts";
 import { openJournal } from "../journal.ts";
 import { readLedger } from "../oracle.ts";
@@ -12,7 +14,7 @@ const CONCURRENCY = 50;
 export const outboxChaos: Scenario = {
   name: "outbox",
   what: "transactions commit and roll back while application, relays, Redis and Postgres are killed with -9 in turn: dispatched equals committed, each once",
-  sizes: { ladder: 10_000, small: 800 },
+  sizes: { ladder: 10_000, small: 450 },
   allowedDuplicates: (size) => size,
   redis: { durable: true },
   hasPostgres: true,
@@ -56,6 +58,46 @@ export const relaySteps: Scenario = {
   check: dispatchedEqualsCommitted,
 };
 
+/** A relay that turns events into runs is killed at each of its steps. */
+export const topicSteps: Scenario = {
+  name: "topic-steps",
+  what: "relays that turn events into runs are killed with -9 before and after each of the first requests that they send",
+  sizes: { ladder: 1_600, small: 240 },
+  allowedDuplicates: () => 0,
+  hasPostgres: true,
+  async play(stage) {
+    await prepare(stage);
+    await stage.workers(1, { concurrency: CONCURRENCY });
+    const { redis, namespace, journals } = stage;
+    using told = openJournal(journals.told);
+    let n = 0;
+    const publish = async () => {
+      const event = { specversion: "1.0", id: `e${n}`, source: "/crash", type: "happened", data: { n } };
+      await redis.xadd(topicKey(namespace, "happened"), "*", "event", JSON.stringify(event));
+      told.append([derivedId("subscription", namespace, "happened", "work", "0", event.id), n]);
+      n += 1;
+    };
+    const points = Array.from({ length: Math.floor(stage.size / 16) }, (_, i) => [`before:${i + 1}`, `after:${i + 1}`]);
+    for (const point of points.flat()) {
+      for (let i = 0; i < 8; i += 1) await publish();
+      const relay = stage.cast.start("relay", { CRASH_KILL_AT: point });
+      const timer = setTimeout(() => void relay.kill(), 5_000);
+      await relay.ended;
+      clearTimeout(timer);
+    }
+    await told.sync();
+    await stage.cast.start("relay", {}).says("ready");
+    await stage.projector();
+    await stage.endings(n, 300_000);
+  },
+  async check({ redis, namespace, queue }) {
+    const runs: string[] = [];
+    for await (const event of readLedger(redis, namespace, queue))
+      if (event.type === "run.enqueued") runs.push((event as LedgerEvent<"run.enqueued">).run);
+    return runs.length === new Set(runs).size ? [] : ["an event became two runs"];
+  },
+};
+
 /** Makes the tables before anybody is killed: the application's, and ours. */
 async function prepare(stage: Stage): Promise<void> {
   await ask(stage, "create table orders (run uuid primary key)");
@@ -79,7 +121,7 @@ function apply(
 
 /** Has applications make transactions until enough were made, a third of them killed in the middle of it. */
 async function transactions(stage: Stage): Promise<void> {
-  const share = Math.max(50, Math.ceil(stage.size / 20));
+  const share = Math.max(150, Math.ceil(stage.size / 20)); // to start a process takes as long as hundreds of transactions
   for (let made = 0; made < stage.size; made += share) {
     const application = apply(stage, { count: share, inFlight: 20, pauseMs: share < 1_000 ? 20 : 0 });
     await application.says("ready");
