@@ -12,6 +12,12 @@ export const IMPORTED = "imported:";
 /** What the projector tells of its work. */
 export type ProjectorNotice =
   | {
+      /** A view shows the rows of a new version from now on. */
+      readonly kind: "projection.switched";
+      readonly projection: string;
+      readonly version: number;
+    }
+  | {
       readonly kind: "batch.projected";
       readonly queue: string;
       readonly events: number;

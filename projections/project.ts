@@ -4,9 +4,11 @@ import type { DatabaseSource } from "../sql/pool.ts";
 import { listQueues, pause } from "../streams/lane.ts";
 import { projections as shipped } from "./all.ts";
 import { createDays } from "./days.ts";
+import { keepOwn, type OpenOwn, openAllOwn } from "./keep-own.ts";
 import { projectLane } from "./lane.ts";
 import type { LaneState, ProjectorNotice } from "./lane-deps.ts";
 import { open } from "./open.ts";
+import type { OwnDefinition } from "./own.ts";
 import { type AnyProjection, HistoryViolation } from "./projection.ts";
 import { answered, type Redis } from "./read.ts";
 import { createRetention } from "./retain.ts";
@@ -24,6 +26,8 @@ export interface ProjectorDeps {
   readonly settings?: Partial<ProjectorSettings> | undefined;
   /** Default: those that come with the engine. */
   readonly projections?: readonly AnyProjection[] | undefined;
+  /** The application's own. */
+  readonly own?: readonly OwnDefinition[] | undefined;
 }
 
 /** How a projector is. `lastReadAgeMs`: since the lane that was read least recently was read. */
@@ -57,9 +61,11 @@ export function createProjection(deps: ProjectorDeps): Projector {
       setMaxListeners(0, until); // every lane listens
       isRunning = true;
       try {
-        await using opened = new AsyncDisposableStack();
-        const servers = await open({ ...deps, settings }, until, opened);
-        if (servers !== undefined) await followAll({ ...deps, ...servers, settings, lanes }, until, ours);
+        await using closing = new AsyncDisposableStack();
+        const servers = await open({ ...deps, settings }, until, closing);
+        if (servers === undefined) return;
+        const opened = await openAllOwn(servers.pool, deps.own ?? []);
+        await followAll({ ...deps, ...servers, settings, lanes, opened }, until, ours);
       } finally {
         isRunning = false;
       }
@@ -86,6 +92,7 @@ type Running = ProjectorDeps & {
   readonly pool: DatabasePool;
   readonly redis: Redis;
   readonly lanes: Map<string, { state: LaneState; readAt: number }>;
+  readonly opened: OpenOwn;
 };
 
 /** Every lane by itself, new ones as they appear. A lane whose history diverged stops alone; a broken history stops all. */
@@ -98,7 +105,10 @@ async function followAll(deps: Running, signal: AbortSignal, ours: AbortControll
   let violation: HistoryViolation | undefined;
   const start = async (queue: string) => {
     try {
-      await followOne(deps, queue, { signal, prepare: days.prepare });
+      await Promise.all([
+        followOne(deps, queue, { signal, prepare: days.prepare }),
+        keepOwn({ ...deps, queue }, deps.opened, signal),
+      ]);
     } catch (error) {
       deps.announce({ kind: "problem", what: `queue "${queue}" is no longer projected`, error, facts: { queue } });
       if (!(error instanceof HistoryViolation)) return;

@@ -18,6 +18,8 @@ export interface ProjectorSettings {
   readonly trimEveryMs: number;
   /** How long one blocking read waits. */
   readonly blockMs: number;
+  /** How often it is looked whether something was archived, for the application's own projections. */
+  readonly lookEveryMs: number;
   /** How often new queues are looked for. */
   readonly discoverEveryMs: number;
   /** How often a projector that has lost a lane looks whether the other one still moves. */
@@ -43,6 +45,7 @@ export const PROJECTOR_DEFAULTS: ProjectorSettings = {
   keepArchiveMs: undefined,
   trimEveryMs: 10_000,
   blockMs: 5_000,
+  lookEveryMs: 250,
   discoverEveryMs: 3_000,
   standbyMs: 1_000,
   lingerMs: 10,

@@ -15,6 +15,7 @@ import { makeCronTask } from "./define/cron.ts";
 import { declareContract, declareTask } from "./define/declare.ts";
 import { checkQuery, type LedgerQuery } from "./define/ledger-query.ts";
 import { makeSchedules } from "./define/make-schedules.ts";
+import { definitionOf } from "./define/projection.ts";
 import { createRegistry, type Registry } from "./define/registry.ts";
 import { declareSubscription, type SubscriptionOptions } from "./define/subscription.ts";
 import { makeTask, makeTaskRef } from "./define/task.ts";
@@ -56,6 +57,7 @@ export function createBroker(options: BrokerOptions = {}): Broker {
     },
     schedules: makeSchedules(engine.port.schedules),
     handle: (id: string) => engine.port.handle(undefined, id),
+    project: (projection: unknown) => registry.project(definitionOf(projection)),
     events: (query?: LedgerQuery) => engine.port.events(checkQuery(query)),
     close,
     [Symbol.asyncDispose]: close,
@@ -91,6 +93,9 @@ function createEngine(
     incarnation,
     get records() {
       return registry.declarations();
+    },
+    get projections() {
+      return registry.projections();
     },
     get subscriptions() {
       return registry.subscriptions();

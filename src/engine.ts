@@ -3,6 +3,7 @@ import type { Purpose } from "../streams/connect.ts";
 import type { Lane } from "../streams/lane.ts";
 import type { Clock } from "./clock.ts";
 import type { Broker, BrokerOptions, LoggerLike } from "./define/broker.ts";
+import type { AnyDefinition } from "./define/projection.ts";
 import type { EnginePort } from "./define/schedules.ts";
 import type { Subscription } from "./define/subscription.ts";
 import type { TaskRecord } from "./define/task.ts";
@@ -24,6 +25,8 @@ export interface Engine {
   readonly incarnation: string;
   /** Every task, cron and implemented contract declared on the broker, duplicates included. */
   readonly records: readonly TaskRecord[];
+  /** The projections that the broker has the projector keep, one of each name: the last. */
+  readonly projections: readonly AnyDefinition[];
   /** The task that is registered under a name. */
   task(name: string): TaskRecord | undefined;
   /** Every subscription declared on the broker; of a topic and group that was declared twice, the last. */

@@ -7,6 +7,7 @@ export type { Dispatcher, DispatchOptions, InputArgs, TaskRef } from "./define/d
 export { type Duration, duration } from "./define/duration.ts";
 export type { LedgerQuery } from "./define/ledger-query.ts";
 export type { Policies, RetryPolicy } from "./define/policy.ts";
+export { defineProjection, type Frozen, type Projection, type ProjectionDefinition } from "./define/projection.ts";
 export type { Health, ProjectorOptions, Role, SchedulerOptions, WorkerOptions } from "./define/role.ts";
 export type { ScheduleDefinition, ScheduleState, Schedules } from "./define/schedules.ts";
 export {

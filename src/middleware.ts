@@ -107,6 +107,12 @@ export type Notice =
       readonly keptCount: number;
     }
   | {
+      /** The view of a projection shows the rows of a new version from now on. */
+      readonly kind: "projection.switched";
+      readonly projection: string;
+      readonly version: number;
+    }
+  | {
       readonly kind: "role.ready" | "role.stopped";
       readonly role: string;
       readonly facts?: Readonly<Record<string, unknown>>;

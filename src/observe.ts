@@ -121,6 +121,7 @@ const MESSAGES: Readonly<Record<Plain, string>> = {
   "batch.projected": "events were projected",
   "archive.dropped": "a day of the archive was dropped",
   "lane.repaired": "what the queue had lost was brought back from the archive",
+  "projection.switched": "a projection's view shows its new version",
   "role.ready": "ready",
   "role.stopped": "stopped",
 };
@@ -135,6 +136,7 @@ const LEVELS: Readonly<Record<Plain, Line["level"]>> = {
   "batch.projected": "debug",
   "archive.dropped": "info",
   "lane.repaired": "warn",
+  "projection.switched": "info",
   "role.ready": "info",
   "role.stopped": "info",
 };

@@ -33,6 +33,7 @@ export function createProjector(broker: Broker, options: ProjectorOptions = {}):
       queues: () => engine.queues(),
       announce: (notice) => engine.announce(notice),
       settings: { batchEntries: batch, onRegression, keepMs: keepTailMs, keepBytes: keepTailBytes, keepArchiveMs },
+      own: engine.projections,
     });
     engine.announce({ kind: "role.ready", role: "projector", facts: { namespace: engine.namespace } });
     try {

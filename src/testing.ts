@@ -1,13 +1,15 @@
 // biome-ignore-all lint/suspicious/noExplicitAny: a test broker holds tasks of any input and result
-import type { LedgerEvent } from "../streams/events.ts";
+import type { EventType, LedgerEvent } from "../streams/events.ts";
 import type { Broker } from "./define/broker.ts";
 import type { DispatchOptions, TaskRef } from "./define/dispatch.ts";
 import { type Duration, durationMs } from "./define/duration.ts";
+import { definitionOf, type Projection } from "./define/projection.ts";
 import type { DomainEvent, Topic } from "./define/topic.ts";
 import type { Override } from "./di/provider.ts";
 import { engineOf } from "./engine.ts";
 import { invalidOption } from "./errors.ts";
 import { isOver, openBook } from "./playing/book.ts";
+import { foldChecked } from "./playing/fold.ts";
 import { type Player, playDue } from "./playing/play.ts";
 import { fireSlot, playingPort } from "./playing/port.ts";
 import { playingSchedules, schedulesOf, slotAfter } from "./playing/schedules.ts";
@@ -92,6 +94,17 @@ function nextInstant(player: Player, until: number): number | undefined {
     .filter((slot) => slot !== undefined);
   const next = Math.min(...[...runs, ...slots].filter((at) => at > book.now));
   return next <= until ? next : undefined;
+}
+
+/** An event as a test gives it: what it leaves out is filled in. */
+export type GivenEvent = Partial<LedgerEvent> & { readonly type: EventType };
+
+/**
+ * Folds events and gives the rows, by key. What an event leaves out is filled in: `at` goes on by a second, `queue` is "default". Throws InvalidOption when a second pass, or other batch sizes,
+ * give other rows; when a row does not fit its schema or its key; and when `fold` changes the row that it was given.
+ */
+export function foldOf<Row>(projection: Projection<Row>, events: readonly GivenEvent[]): ReadonlyMap<string, Row> {
+  return foldChecked(definitionOf(projection), events) as ReadonlyMap<string, Row>;
 }
 
 /** A slot for the handler of a cron, as its `call` takes it. Throws InvalidOption for what is no instant. */

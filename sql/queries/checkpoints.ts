@@ -157,3 +157,19 @@ export function raiseEpoch(session: Session, lane: string, projection: string): 
       where lane = ${lane} and projection = ${projection} returning ${columns}`,
   );
 }
+
+/** Moves a checkpoint into the next life of its lane, to where that begins, by compare-and-set. False: somebody else has moved it. */
+export async function enterLife(
+  session: Session,
+  from: Checkpoint,
+  to: Pick<Checkpoint, "incarnation" | "ms" | "seq" | "token">,
+): Promise<boolean> {
+  const count = await changed(
+    session,
+    sql.unsafe`
+      update projection_checkpoints set incarnation = ${to.incarnation}, ms = ${to.ms}, seq = ${to.seq}, token = ${to.token}, updated_at = now()
+      where lane = ${from.lane} and projection = ${from.projection} and epoch = ${from.epoch}
+        and incarnation = ${from.incarnation} and ms = ${from.ms} and seq = ${from.seq}`,
+  );
+  return count === 1;
+}

@@ -9,6 +9,7 @@ import type { Duration } from "./duration.ts";
 import type { JsonCheck } from "./json-check.ts";
 import type { LedgerQuery } from "./ledger-query.ts";
 import type { Policies } from "./policy.ts";
+import type { Projection } from "./projection.ts";
 import type { Schedules } from "./schedules.ts";
 import type { InputOf, Schema } from "./schema.ts";
 import type { SubscriptionOptions } from "./subscription.ts";
@@ -83,6 +84,8 @@ export interface Broker extends TaskHost, AsyncDisposable {
     task: Dispatcher<NoInfer<Payload>, unknown>,
     options?: SubscriptionOptions,
   ): void;
+  /** Has the projector keep this table. Throws InvalidOption for what `defineProjection` did not make. */
+  project(projection: Projection<unknown>): void;
   /** Schedules made at run time. Those of `cron()` are listed here too. */
   readonly schedules: Schedules;
   /** A hold on any run, by its id. */

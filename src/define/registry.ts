@@ -1,4 +1,5 @@
 import { duplicateTask } from "../errors.ts";
+import type { AnyDefinition } from "./projection.ts";
 import type { Subscription } from "./subscription.ts";
 import type { TaskRecord } from "./task.ts";
 
@@ -15,6 +16,9 @@ export interface Registry {
   /** Keeps a subscription. The last one of a topic and group is the one that counts. */
   subscribe(subscription: Subscription): void;
   subscriptions(): readonly Subscription[];
+  /** Keeps a projection. The last one of a name is the one that counts. */
+  project(projection: AnyDefinition): void;
+  projections(): readonly AnyDefinition[];
   /** Every queue that a task names, sorted. */
   queues(): readonly string[];
   /** Throws DuplicateTask, with both places, when a name was declared twice. To be called when a worker is created. */
@@ -26,6 +30,7 @@ export function createRegistry(): Registry {
   const byName = new Map<string, TaskRecord>();
   const all: TaskRecord[] = [];
   const subscriptions = new Map<string, Subscription>();
+  const projections = new Map<string, AnyDefinition>();
   return {
     add(record) {
       all.push(record);
@@ -33,6 +38,8 @@ export function createRegistry(): Registry {
     },
     subscribe: (one) => void subscriptions.set(`${one.topic.name} ${one.group}`, one),
     subscriptions: () => [...subscriptions.values()],
+    project: (one) => void projections.set(one.name, one),
+    projections: () => [...projections.values()],
     get: (name) => byName.get(name),
     tasks: () => [...byName.values()],
     declarations: () => all,

@@ -1,6 +1,7 @@
 import type { TestContext } from "node:test";
 import { type DatabasePool, type QuerySqlToken, sql } from "slonik";
 import type { ProjectorNotice } from "../../projections/lane-deps.ts";
+import type { OwnDefinition } from "../../projections/own.ts";
 import { createProjection, type Projector } from "../../projections/project.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
 import type { ProjectorSettings } from "../../projections/settings.ts";
@@ -81,6 +82,7 @@ export interface Running {
 /** Quick enough for tests. */
 const QUICK: Partial<ProjectorSettings> = {
   discoverEveryMs: 50,
+  lookEveryMs: 20,
   standbyMs: 50,
   blockMs: 500,
   mostBackoffMs: 200,
@@ -95,12 +97,13 @@ export interface Start {
   readonly queues?: readonly string[];
   readonly settings?: Partial<ProjectorSettings>;
   readonly projections?: readonly AnyProjection[];
+  readonly own?: readonly OwnDefinition[];
 }
 
 /** Starts a projector; it is stopped when the test ends. */
 export function startProjector(
   t: TestContext,
-  { redis, database, namespace, queues = [], settings, projections }: Start,
+  { redis, database, namespace, queues = [], settings, projections, own = [] }: Start,
 ): Running {
   const notices: ProjectorNotice[] = [];
   const stopping = new AbortController();
@@ -111,6 +114,7 @@ export function startProjector(
     queues: () => queues,
     announce: (notice) => notices.push(notice),
     settings: { ...QUICK, ...settings },
+    own,
     ...(projections === undefined ? {} : { projections }),
   });
   const ended = projector.run(stopping.signal);

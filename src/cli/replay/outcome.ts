@@ -16,7 +16,7 @@ export function outcomeWords({ rows, insert, update, delete: removed, carried }:
     carried === 0
       ? ""
       : ` ${carried.toLocaleString("en")} rows are older than the history that is kept, and stay as they are.`;
-  const verb = isApplied ? (differing === 1 ? "was mended" : "were mended") : "differ";
+  const verb = isApplied ? "were mended" : "differ";
   return `${differing.toLocaleString("en")} of ${whole} rows ${verb}${what}.${older}`;
 }
 

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { sql } from "slonik";
+import type { OwnDefinition } from "../../../projections/own.ts";
+import { failures } from "../../examples/projections/failures.ts";
+import { find, startProjector } from "../../projections/lane-fixture.ts";
 import { aHistory, sizeOfTable, textOf } from "../../projections/replay-fixture.ts";
-import { testDatabase } from "../../support/servers.ts";
+import { eventually, testDatabase } from "../../support/servers.ts";
 import { tasktrail } from "./tasktrail.ts";
 
 test("a table is compared with its history, mended, and made anew when it is gone", async (t) => {
@@ -35,6 +38,30 @@ test("a table is compared with its history, mended, and made anew when it is gon
   const past = await replay("cron_job_runs", "--until", "2031-05-04T12:00:00Z");
   assert.match(past.out, /events folded into cron_job_runs_until_20310504t120000z\.\n$/, past.err);
   assert.equal(await sizeOfTable(pool, "cron_job_runs_until_20310504t120000z"), 5);
+});
+
+test("a projection of an application's is replayed by the same command", async (t) => {
+  const { pool, where } = await aHistory(t, 10);
+  const env = { DATABASE_URL: where.database, TASKTRAIL_NAMESPACE: where.namespace, REDIS_URL: where.redis };
+  const replay = (...args: string[]) =>
+    tasktrail(["replay", "failures", "--app", "test/examples/projections/app.ts", ...args], { env });
+  const never = await replay();
+  assert.deepEqual(
+    [never.code, /Version 1 of projection failures has never been kept/.test(never.err)],
+    [1, true],
+    never.err,
+  );
+  const projector = startProjector(t, { ...where, own: [failures as unknown as OwnDefinition] });
+  await eventually(
+    async () => (await find(pool, sql.unsafe`select 1 from pg_views where viewname = 'failures'`)).length === 1,
+  );
+  await eventually(async () => (await find(pool, sql.unsafe`select 1 from failures where count = 4`)).length === 1);
+  await projector.stop();
+  await pool.query(sql.unsafe`update failures set count = 99`);
+  const differing = await replay("--verify");
+  assert.match(differing.out, /count: 99 is to be 4\n1 of 1 rows differ: 1 changed\.\n$/, differing.err);
+  assert.match((await replay()).out, /^1 of 1 rows were mended: 1 changed\.\n$/);
+  assert.deepEqual(await find(pool, sql.unsafe`select count from failures`), [{ count: 4 }]);
 });
 
 test("what cannot be replayed is refused, with the reason", async (t) => {

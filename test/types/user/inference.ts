@@ -6,9 +6,11 @@ import {
   contract,
   createBroker,
   cron,
+  defineProjection,
   getRun,
   type LedgerEvent,
   override,
+  type Projection,
   type Provider,
   provider,
   type RunHandle,
@@ -303,6 +305,41 @@ export const publishes = broker.task({
     events.publish(userCreated, { userId: "a", email: "b" });
   },
 });
+
+// --- projections
+export const failures = defineProjection({
+  name: "failures",
+  version: 1,
+  table: {
+    row: z.object({ fingerprint: z.string(), count: z.int(), lastMessage: z.string() }),
+    ddl: "create table failures (…)",
+  },
+  events: ["run.failed", "run.died"],
+  key: (event) => event.error?.fingerprint,
+  fold: (row, event) => ({
+    fingerprint: event.error?.fingerprint ?? "",
+    count: (row?.count ?? 0) + 1,
+    lastMessage: event.type === "run.failed" ? event.error.message : event.reason,
+  }),
+});
+broker.project(failures);
+is<typeof failures, Projection<{ fingerprint: string; count: number; lastMessage: string }>>(true);
+export const all = defineProjection({
+  name: "all",
+  version: 1,
+  table: { row: z.object({ id: z.string(), n: z.int() }), ddl: "" },
+  key: (e) => ("run" in e ? e.run : undefined),
+  fold(row, e) {
+    switch (e.type) {
+      case "run.failed":
+        return { id: e.run, n: e.attempt };
+      default:
+        return { id: "x", n: (row?.n ?? 0) + 1 };
+    }
+  },
+});
+broker.project(all);
+for await (const event of broker.events({ types: ["run.failed"], follow: true })) is<typeof event, LedgerEvent>(true);
 
 // --- the ledger
 export const _e = (e: LedgerEvent<"run.succeeded">): number => e.durationMs;

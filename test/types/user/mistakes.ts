@@ -1,7 +1,7 @@
 // biome-ignore-all lint: each of these is a mistake on purpose
 // biome-ignore-all format: a mistake stands on one line
 // Mistakes that must not compile, with the last line of what TypeScript 7 says. Numbers that are missing belong to what comes later.
-import { contract, createBroker, cron, override, provider, type Task, topic } from "tasktrail";
+import { contract, createBroker, cron, defineProjection, override, provider, type Task, topic } from "tasktrail";
 import { getDbSession, getEventPublisher, getLogger, getRedis } from "tasktrail/deps";
 import { z } from "zod";
 
@@ -147,6 +147,15 @@ broker.on(t, ok);
 // [44] topic with a Date
 //   Type 'ZodObject<{ at: ZodDate; }, $strip>' is not assignable to type '"data.at is a Date, which JSON has not: use a string, as date.toISOString() gives"'.
 topic("x", z.object({ at: z.date() }));
+// [45] projection: event type misspelt
+//   Did you mean '"run.failed"'?
+defineProjection({ name: "p", version: 1, table: { name: "p", row: z.object({ id: z.string() }), ddl: "" }, events: ["run.faild"], key: (e) => e.run, fold: (_r, e) => ({ id: e.run }) });
+// [46] projection: field that this event has not
+//   Property 'reason' does not exist on type '{ readonly type: "run.failed"; }
+defineProjection({ name: "p", version: 1, table: { name: "p", row: z.object({ id: z.string() }), ddl: "" }, events: ["run.failed"], key: (e) => e.run, fold: (_r, e) => ({ id: e.reason }) });
+// [47] projection: row misses a column
+//   Property 'n' is missing in type '{ readonly id: string; }' but required in type '{ readonly id: string; readonly n: number; }'.
+defineProjection({ name: "p", version: 1, table: { name: "p", row: z.object({ id: z.string(), n: z.number() }), ddl: "" }, events: ["run.failed"], key: (e) => e.run, fold: (_r, e) => ({ id: e.run }) });
 // [48] task with more input than given where less is promised
 //   Property 'b' is missing in type '{ a: string; }' but required in type '{ a: string; b: number; }'.
 const g = (task: Task<{ a: string }, unknown>) => task; declare const more: Task<{ a: string; b: number }, void>; g(more);
@@ -196,3 +205,6 @@ broker.schedules.upsert("x", { task: none, cron: "0 0 9 * * 1" });
 // [63] schedule: misspelt option
 //   'timezon'
 broker.schedules.upsert("x", { task: none, cron: "0 9 * * 1", timezon: "UTC" });
+// [64] projection: a property that the row has not
+//   is not assignable to type '"the row has no column n"'.
+defineProjection({ name: "p", version: 1, table: { row: z.object({ id: z.string() }), ddl: "" }, events: ["run.failed"], key: (e) => e.run, fold: (_r, e) => ({ id: e.run, n: 1 }) });
