@@ -134,10 +134,15 @@ export async function findBatchAfter(
   return first === undefined ? undefined : { number: first.batch, items: rows };
 }
 
-/** Raises a lane's last batch: Redis has taken more than Postgres knows of. */
-export async function raiseLastBatch(session: Session, { lane, lastBatch }: HeldLane): Promise<void> {
-  await session.query(sql.unsafe`
-    update tasktrail_outbox_lanes set last_batch = greatest(last_batch, ${lastBatch}) where lane = ${lane}`);
+/** Raises a lane's last batch: Redis has taken more than Postgres knows of. False when Postgres does know of it. */
+export async function raiseLastBatch(session: Session, { lane, lastBatch }: HeldLane): Promise<boolean> {
+  const count = await changed(
+    session,
+    sql.unsafe`
+      update tasktrail_outbox_lanes set last_batch = ${lastBatch}
+      where lane = ${lane} and last_batch < ${lastBatch}`,
+  );
+  return count > 0;
 }
 
 /** Sets a row aside, with the reason. */

@@ -74,7 +74,8 @@ async function startingMark({ sender, pool, announce }: LaneRelay, { lane, lastB
   const mark = await sender.mark();
   await sender.prune?.(Number(mark));
   if (Number(mark) <= lastBatch) return mark;
-  await raiseLastBatch(pool, { lane, lastBatch: Number(mark) });
+  // Another relay may have had the lane meanwhile: then Postgres knows, and this one will be told at its next batch.
+  if (!(await raiseLastBatch(pool, { lane, lastBatch: Number(mark) }))) return mark;
   announce({
     kind: "problem",
     what: "Redis has taken batches of the outbox that Postgres does not know of: Postgres has lost commits, and some runs may be dispatched twice",

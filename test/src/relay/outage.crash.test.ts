@@ -4,6 +4,8 @@ import { z } from "zod";
 import { startRedis } from "../../../src/dev/start-redis.ts";
 import { createRelay } from "../../../src/relay.ts";
 import type { LedgerEvent } from "../../../streams/events.ts";
+import { laneKeys } from "../../../streams/keys.ts";
+import { OUTBOX_MARK, setMark } from "../../../streams/relay.ts";
 import { readLedger } from "../../crash/oracle.ts";
 import { eventually } from "../../support/servers.ts";
 import { openStage, type Stage } from "./stage.ts";
@@ -51,4 +53,15 @@ test("while Redis is away commits go on, and what waits is sent when it is back"
   await server.restart();
   await eventually(async () => (await enqueued(stage)).length === 16, { timeoutMs: 30_000 });
   assert.deepEqual(new Set(await enqueued(stage)), new Set(runs.flat()));
+});
+
+test("a Postgres that has lost commits is told of, and what it has is sent", async () => {
+  await using stage = await openStage();
+  const note = stage.broker.task({ name: "note", input: z.object({ n: z.number() }), run() {} });
+  await setMark(stage.ledger.redis, laneKeys(stage.namespace, "default"), OUTBOX_MARK, "41");
+  const run = await stage.pool.transaction(async (session) => note.with({ session }).kiq({ n: 1 }));
+  stage.run(createRelay(stage.broker));
+  await eventually(async () => (await enqueued(stage)).length === 1);
+  assert.deepEqual(await enqueued(stage), [run.id]);
+  assert.ok(stage.complaints.some(({ message }) => /Postgres has lost commits/.test(message ?? "")));
 });
