@@ -1,5 +1,5 @@
 import type { Attributes } from "@opentelemetry/api";
-import { NAMES, SYSTEM } from "./attributes.ts";
+import { GROUP, NAMES, SYSTEM } from "./attributes.ts";
 
 /** The attributes of a task's operation on a queue. */
 export interface OfOperation {
@@ -80,16 +80,16 @@ interface TaskOnQueue {
 
 function createOfTask({ queue, task, known }: TaskOnQueue): OfTask {
   const base = { [NAMES.system]: SYSTEM, [NAMES.destination]: queue, ...(task === "" ? {} : { [NAMES.task]: task }) };
-  const of = (operation: string): OfOperation => {
-    const plain = { ...base, [NAMES.operationName]: operation };
+  const of = (operation: string, more: Attributes): OfOperation => {
+    const plain = { ...base, [NAMES.operationName]: operation, ...more };
     const failed = cached((type) => ({ ...plain, [NAMES.errorType]: type }));
     return { plain, failed: (type) => failed(known(NAMES.errorType, type)) };
   };
-  const process = of("process");
+  const process = of("process", { [NAMES.operationType]: "process", [NAMES.group]: GROUP });
   const outcomes = cached((outcome) => ({ ...process.plain, [NAMES.outcome]: outcome }));
   const errors = cached((outcome) => cached((type) => ({ ...outcomes(outcome), [NAMES.errorType]: type })));
   return {
-    enqueue: of("enqueue"),
+    enqueue: of("enqueue", { [NAMES.operationType]: "send" }),
     process,
     ended: (outcome, type) => (type === undefined ? outcomes(outcome) : errors(outcome)(known(NAMES.errorType, type))),
   };

@@ -58,10 +58,14 @@ test("events are counted and timed in seconds, by queue, task, outcome and error
     "messaging.destination.name": "mail",
     "tasktrail.task.name": "greet",
   };
-  const processed = { ...base, "messaging.operation.name": "process" };
-  assert.deepEqual(found("messaging.client.sent.messages").points, [
-    { attributes: { ...base, "messaging.operation.name": "enqueue" }, value: 1, count: undefined },
-  ]);
+  const processed = {
+    ...base,
+    "messaging.operation.name": "process",
+    "messaging.operation.type": "process",
+    "messaging.consumer.group.name": "workers",
+  };
+  const sent = { ...base, "messaging.operation.name": "enqueue", "messaging.operation.type": "send" };
+  assert.deepEqual(found("messaging.client.sent.messages").points, [{ attributes: sent, value: 1, count: undefined }]);
   assert.deepEqual(found("messaging.client.consumed.messages").points[0]?.attributes, processed);
   const wait = found("tasktrail.queue.wait.duration");
   assert.deepEqual([wait.unit, wait.points], ["s", [{ attributes: processed, value: 1.5, count: 1 }]]);
