@@ -49,6 +49,7 @@ export interface Ended {
 
 /** Something that people or tools may want to know, in one word and its facts. `otel/` and the logger put it into their own words. */
 export type Notice =
+  /** As they were written, but for the inputs of dispatches. */
   | { readonly kind: "events.recorded"; readonly queue: string; readonly events: readonly Partial<LedgerEvent>[] }
   | { readonly kind: "redis.away" | "redis.back"; readonly role: string; readonly error?: unknown }
   | {

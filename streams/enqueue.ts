@@ -1,7 +1,6 @@
 import { packEntry } from "./entry.ts";
 import type { EventDraft } from "./events.ts";
 import { type CallLimits, callScript, type Lane } from "./lane.ts";
-import { encodeEvents } from "./ledger.ts";
 import { wholeMs } from "./scripts.ts";
 
 /** Most records in one call. */
@@ -24,6 +23,8 @@ export interface EnqueueRecord {
   /** The Redis key of its idempotency key, and how long that lives at most, in ms. */
   readonly key?: { readonly name: string; readonly ttlMs: number } | undefined;
   readonly event: EventDraft<"run.enqueued">;
+  /** JSON of the event's input, when the event itself has none. */
+  readonly inputJson?: string | undefined;
   /** Recorded before it, in the same batch, if the run is new: what made it. */
   readonly before?: EventDraft | undefined;
 }
@@ -111,14 +112,14 @@ export function enqueueCall(
   const isPlain = records.every((record) => record.dueAt === 0 && record.key === undefined);
   // Whether a keyed run is new is known to the script alone: then it joins the events. Else they go in ready-made, which is cheaper.
   const isKeyed = records.some((record) => record.key !== undefined);
-  const events = isKeyed ? [] : records.flatMap(eventsOf);
+  const events = isKeyed ? [] : records.flatMap(eventTexts);
   const named = [keys.tasks, keys.events, keys.scheduled, keys.scheduledEntries, keys.calls(lane.incarnation)];
   const args: (string | number)[] = [
     call,
     redisDeadline,
     lane.header(call),
     events.length,
-    isKeyed ? "" : encodeEvents(events),
+    isKeyed ? "" : `[${events.join(",")}]`,
     isPlain ? "plain" : "mixed",
   ];
   for (const record of records) {
@@ -127,17 +128,19 @@ export function enqueueCall(
     if (record.key !== undefined) named.push(record.key.name);
     const index = record.key === undefined ? 0 : named.length - 5;
     args.push(wholeMs(record.dueAt), index, Math.max(1, wholeMs(record.key?.ttlMs ?? 0)));
-    const own = isKeyed ? eventsOf(record) : [];
-    args.push(own.length, encodeEvents(own).slice(1, -1));
+    const own = isKeyed ? eventTexts(record) : [];
+    args.push(own.length, own.join(","));
   }
   return { keys: named, args };
 }
 
 /** What is recorded of a run. A delayed one says until when, since that is the state it begins in. */
-function eventsOf({ before, event, dueAt }: EnqueueRecord): EventDraft[] {
-  const { dueAt: said, ...rest } = event;
-  const own = said === (dueAt === 0 ? undefined : dueAt) ? event : dueAt === 0 ? rest : { ...rest, dueAt };
-  return before === undefined ? [own] : [before, own];
+function eventTexts({ before, event, inputJson, dueAt }: EnqueueRecord): string[] {
+  const isRight = event.dueAt === (dueAt === 0 ? undefined : dueAt);
+  const own = isRight ? event : { ...event, dueAt: dueAt === 0 ? undefined : dueAt };
+  const text = JSON.stringify(own);
+  const whole = inputJson === undefined ? text : `${text.slice(0, -1)},"input":${inputJson}}`;
+  return before === undefined ? [whole] : [JSON.stringify(before), whole];
 }
 
 /** What `enqueue.lua` has answered. */

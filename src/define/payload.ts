@@ -23,7 +23,7 @@ const noInput: Decoded = Object.freeze({ value: undefined });
  * Synchronous for synchronous schemas. Throws InvalidInput, NotJson or TooLarge; for an asynchronous schema, rejects.
  */
 export function encodeInput(task: Sides, value: unknown, maxBytes: number): Encoded | Promise<Encoded> {
-  if (task.input !== undefined) return encode(task.input, value, { ...inputOf(task), maxBytes });
+  if (task.input !== undefined) return encode(task.input, value, inputOf(task), maxBytes);
   if (value === undefined) return nothing;
   throw invalidInput(task.name, [{ path: "input", message: "this task takes none" }]);
 }
@@ -36,8 +36,8 @@ export function decodeInput(task: Sides, json: string): Decoded | Promise<Decode
 
 /** What travels of a result. Without a contract, the value itself. Throws InvalidResult, NotJson or TooLarge. */
 export function encodeResult(task: Sides, value: unknown, maxBytes: number): Encoded | Promise<Encoded> {
-  const side = { ...resultOf(task), maxBytes };
-  if (task.output !== undefined) return encode(task.output, value, side);
+  const side = resultOf(task);
+  if (task.output !== undefined) return encode(task.output, value, side, maxBytes);
   return value === undefined ? nothing : { json: toJson(value, side.place, maxBytes), value };
 }
 
@@ -51,7 +51,7 @@ export function decodeResult(task: Sides | undefined, json: string): Decoded | P
 export function encodeEvent(topic: TopicRecord, data: unknown, maxBytes: number): Encoded {
   const owner = `topic "${topic.name}"`;
   const invalid = (issues: readonly Issue[]) => invalidInput(topic.name, issues);
-  const encoded = encode(topic.schema, data, { place: { name: "data", owner }, invalid, maxBytes });
+  const encoded = encode(topic.schema, data, { place: { name: "data", owner }, invalid }, maxBytes);
   if (!isPromise(encoded)) return encoded;
   encoded.catch(() => {}); // nobody waits for it any more
   throw invalidOption("schema", `${owner} has an asynchronous schema, and publish() checks at once`);
@@ -88,11 +88,11 @@ function resultOf({ name }: Sides): Side {
   return { place: { name: "result", owner: `task "${name}"` }, invalid: (issues) => invalidResult(name, issues) };
 }
 
-function encode(schema: AnySchema, given: unknown, side: Side & { readonly maxBytes: number }) {
-  const { place, maxBytes } = side;
-  return after(schema["~standard"].validate(given), (result) =>
-    travelling({ schema, given, parsed: valueIn(result, schema, side), place, maxBytes }),
-  );
+function encode(schema: AnySchema, given: unknown, side: Side, maxBytes: number): Encoded | Promise<Encoded> {
+  const { place } = side;
+  const travel = (result: SchemaResult<unknown>) =>
+    travelling({ schema, given, parsed: valueIn(result, schema, side), place, maxBytes });
+  return after(schema["~standard"].validate(given), travel);
 }
 
 function decode(schema: AnySchema, json: string, side: Side): Decoded | Promise<Decoded> {

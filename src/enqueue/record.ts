@@ -59,7 +59,8 @@ export function toRecord(lane: Lane, dispatch: Dispatch): EnqueueRecord {
     if (carrier.tracestate !== undefined) meta.tracestate = event.tracestate = carrier.tracestate;
     if (isOfMany) meta.isOfMany = event.isOfMany = true;
   }
-  const common = { run, task: task.name, body: parcel.body, expires, dueAt: isLater ? dueAt : 0, event };
+  const { body: packed, inputJson } = parcel;
+  const common = { run, task: task.name, body: packed, expires, dueAt: isLater ? dueAt : 0, event, inputJson };
   if (key === undefined) return { ...common, meta: JSON.stringify(meta), key: undefined };
   event.key = key;
   const held = said.keyTtl === "run" ? 0 : said.keyTtl;

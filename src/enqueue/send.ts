@@ -1,5 +1,5 @@
 import { refusal } from "../../streams/connect.ts";
-import { cutIntoCalls, EnqueueRefused } from "../../streams/enqueue.ts";
+import { CALL_RECORDS, cutIntoCalls, type EnqueueRecord, EnqueueRefused } from "../../streams/enqueue.ts";
 import { CallFailed } from "../../streams/lane.ts";
 import type { DispatchOptions } from "../define/dispatch.ts";
 import { encodeInput } from "../define/payload.ts";
@@ -59,7 +59,7 @@ export async function send(parts: SendParts, request: SendRequest): Promise<Sent
   if (all.length === 0) return [];
   const job = { parts, task: request.task, said, all };
   const hooks = sendHooks(parts.middleware());
-  const lane = await openFor(parts, request.task, said.queue);
+  const lane = parts.lanes.get(said.queue ?? request.task.queue) ?? (await openFor(parts, request.task, said.queue));
   const runs = all.map(() => lane.runIds(Math.trunc(lane.lane.clock.now())));
   const dispatch = (carrier?: Carrier) => dispatchAll(job, { lane, runs, carrier });
   if (hooks.length === 0) return dispatch();
@@ -93,32 +93,47 @@ interface Way {
   readonly carrier: Carrier | undefined;
 }
 
-async function dispatchAll({ parts, task, said, all }: Job, { lane, runs, carrier }: Way): Promise<Sent[]> {
-  const isOfMany = all.length > 1;
-  const records = all.map((ready, index) =>
-    toRecord(lane.lane, { ...ready, task, run: runs[index] as string, said, carrier, isOfMany }),
-  );
-  const timeoutMs = parts.enqueueTimeoutMs();
-  const sent: Sent[] = [];
+async function dispatchAll(job: Job, way: Way): Promise<Sent[]> {
+  const { parts, task, all } = job;
+  const { lane } = way;
   const { queue } = lane.lane;
+  const sent: Sent[] = [];
+  /** The call that is on its way: the records of the next are made meanwhile, and it goes once this one was taken. */
+  let flying: Promise<void> | undefined;
+  const sendCall = async (records: readonly EnqueueRecord[]) => {
+    const deadline = performance.now() + parts.enqueueTimeoutMs();
+    const call = await lane.outbox.addAll(records, deadline);
+    for (const [index, { run }] of records.entries()) sent.push(toSent({ call, index }, run, queue));
+    await lane.confirm?.(deadline);
+  };
   try {
-    if (records.length === 1) {
-      const [record] = records as [(typeof records)[0]];
-      const deadline = performance.now() + timeoutMs;
+    if (all.length === 1) {
+      const record = recordOf(job, way, 0);
+      const deadline = performance.now() + parts.enqueueTimeoutMs();
       sent.push(toSent(await lane.outbox.add(record, deadline), record.run, queue));
       await lane.confirm?.(deadline);
       return sent;
     }
-    for (const calls of cutIntoCalls(records)) {
-      const deadline = performance.now() + timeoutMs;
-      const call = await lane.outbox.addAll(calls, deadline);
-      for (const [index, { run }] of calls.entries()) sent.push(toSent({ call, index }, run, queue));
-      await lane.confirm?.(deadline);
+    for (let from = 0; from < all.length; from += CALL_RECORDS) {
+      const count = Math.min(CALL_RECORDS, all.length - from);
+      const records = Array.from({ length: count }, (_, index) => recordOf(job, way, from + index));
+      for (const call of cutIntoCalls(records)) {
+        await flying;
+        flying = sendCall(call);
+        flying.catch(() => {}); // it is awaited, if only later
+      }
     }
+    await flying;
     return sent;
   } catch (error) {
     throw failure(parts, task, { error, sent: sent.length });
   }
+}
+
+function recordOf({ task, said, all }: Job, { lane, runs, carrier }: Way, index: number): EnqueueRecord {
+  const { body, key } = all[index] as Ready;
+  const isOfMany = all.length > 1;
+  return toRecord(lane.lane, { task, run: runs[index] as string, body, said, key, carrier, isOfMany });
 }
 
 /** What became of a record. */

@@ -27,9 +27,10 @@ test("what comes out is what went in, whatever its size", () => {
   fc.assert(
     fc.property(fc.jsonValue(), fc.integer({ min: 0, max: 400 }), (value, count) => {
       const json = JSON.stringify(Array.from({ length: count }, () => value));
-      const { body, meta, event } = toParcel(json);
+      const { body, meta, event, inputJson } = toParcel(json);
       assert.equal(bodyOf({ body }, meta), json);
-      const told = { type: "run.enqueued", run: "r", task: "t", ...event } as const;
+      const input = inputJson === undefined ? undefined : { input: JSON.parse(inputJson) };
+      const told = { type: "run.enqueued", run: "r", task: "t", ...event, ...input } as const;
       const [read] = decodeEntry(unpackInputs(whole(encodeEvents([told]))), { queue: "q", incarnation: "i" });
       assert.deepEqual((read as { input?: unknown }).input, JSON.parse(json));
       assert.equal((read as { packed?: unknown }).packed, undefined);
@@ -41,7 +42,7 @@ test("what comes out is what went in, whatever its size", () => {
 test("a small input, one that hardly shrinks, and none travel as they are", () => {
   const noise = JSON.stringify({ blob: randomBytes(PACK_FROM_LENGTH * 4).toString("base64") });
   for (const json of ['{"n":1}', noise])
-    assert.deepEqual(toParcel(json), { body: json, meta: {}, event: { input: JSON.parse(json) } });
+    assert.deepEqual(toParcel(json), { body: json, meta: {}, event: {}, inputJson: json });
   assert.deepEqual(toParcel(""), { body: "", meta: {}, event: {} });
 });
 
