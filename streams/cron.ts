@@ -2,7 +2,8 @@ import { packEntry } from "./entry.ts";
 import type { EventDraft } from "./events.ts";
 import { type CallLimits, callScript, type Lane } from "./lane.ts";
 import { encodeEvents } from "./ledger.ts";
-import { type Standing, toStanding } from "./schedules.ts";
+import { firingKeys, type Standing, toStanding } from "./schedules.ts";
+import { wholeMs } from "./scripts.ts";
 
 /** What a lane keeps of a schedule. */
 export interface KeptSchedule extends Standing {
@@ -135,6 +136,17 @@ export async function confirmDeclared(lane: Lane, schedules: readonly string[]):
   await lane.redis.hset(lane.keys.cron, new Map(pairs));
 }
 
+/** A run of a slot of the past. Instants in ms. */
+export interface BackfillRun {
+  readonly id: string;
+  readonly task: string;
+  readonly meta: string;
+  readonly body: string;
+  readonly slot: number;
+  /** When it is due by itself though it has to wait for its turn; 0: it is to run now. */
+  readonly dueAt: number;
+}
+
 /** Slots of the past to be fired, all or none. */
 export interface Backfilling {
   readonly schedule: string;
@@ -142,12 +154,7 @@ export interface Backfilling {
   readonly definition: string;
   /** What is noted of the past as the caller read it, and what it is from now on. */
   readonly past: { readonly known: string; readonly next: string };
-  readonly runs: readonly {
-    readonly id: string;
-    readonly task: string;
-    readonly meta: string;
-    readonly body: string;
-  }[];
+  readonly runs: readonly BackfillRun[];
   readonly events: readonly EventDraft[];
 }
 
@@ -156,14 +163,18 @@ export async function fireBackfill(lane: Lane, filling: Backfilling, limits: Cal
   const call = await lane.nextCall();
   try {
     const { schedule, definition, past, runs, events } = filling;
-    const { keys } = lane;
     const header = lane.header(call.number);
     const token = `${lane.incarnation}/${call.number}`;
     const args = [schedule, definition, past.known, past.next, header, events.length, encodeEvents(events), token];
-    const entries = runs.map((run) => packEntry({ ...run, run: run.id, attempt: 1, key: "", expires: 0 }));
+    const entries = runs.flatMap((run) => [
+      packEntry({ ...run, run: run.id, attempt: 1, key: "", expires: 0 }),
+      run.id,
+      wholeMs(run.dueAt),
+      wholeMs(run.slot),
+    ]);
     const sent = {
       script: "backfill",
-      keys: [keys.cron, keys.tasks, keys.events],
+      keys: firingKeys(lane, schedule),
       args: [...args, ...entries],
     } as const;
     const reply = await callScript(lane, sent, limits);

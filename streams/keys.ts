@@ -46,6 +46,8 @@ export interface LaneKeys {
   result(run: string): string;
   /** string, TTL of `lockTtl`: the overlap lock, its value the run's id. */
   lock(name: string): string;
+  /** zset, a week after the last was added: run id → slot, of runs of a schedule that wait for each other, or are waited for. */
+  turns(schedule: string): string;
   /** string, TTL of seconds: held by the scheduler that is firing the schedule. */
   firing(schedule: string): string;
 }
@@ -83,6 +85,7 @@ export function laneKeys(namespace: string, queue: string): LaneKeys {
     key: (task, key) => `${tag}:key:${task}:${key}`,
     result: (run) => `${tag}:result:${run}`,
     lock: (name) => `${tag}:lock:${name}`,
+    turns: (schedule) => `${tag}:turns:${schedule}`,
     firing: (schedule) => `${tag}:firing:${schedule}`,
   };
 }

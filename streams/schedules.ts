@@ -3,6 +3,7 @@ import { packEntry } from "./entry.ts";
 import type { EventDraft } from "./events.ts";
 import { type CallLimits, callScript, type Lane } from "./lane.ts";
 import { encodeEvents } from "./ledger.ts";
+import { wholeMs } from "./scripts.ts";
 
 /** What a promotion did, and how the lane stands. */
 export interface Promoted {
@@ -52,6 +53,10 @@ export interface Firing {
         readonly expires: number;
         readonly meta: string;
         readonly body: string;
+        /** When it is due by itself though it has to wait for its turn, in ms; 0, the default: it is to run now. */
+        readonly dueAt?: number | undefined;
+        /** True when runs of later slots wait for it. */
+        readonly isOwed?: boolean | undefined;
       }
     | undefined;
 }
@@ -72,13 +77,28 @@ export type Fired =
   | { readonly isFired: false; readonly why: "taken"; readonly standing: Standing }
   | { readonly isFired: false; readonly why: "changed" | "early" };
 
+function turnOf({ id, dueAt = 0, isOwed = false }: NonNullable<Firing["run"]>): [string, number, string] {
+  return [id, wholeMs(dueAt), isOwed ? "turn" : ""];
+}
+
+/** The keys of scripts that fire slots. */
+export function firingKeys({ keys }: Lane, schedule: string): string[] {
+  return [keys.cron, keys.tasks, keys.events, keys.scheduled, keys.scheduledEntries, keys.turns(schedule)];
+}
+
+/** A run that others of its schedule wait for has ended: the one whose slot comes next is due now. Throws CallFailed. */
+export async function passTurn(lane: Lane, schedule: string, run: string, limits: CallLimits = {}): Promise<void> {
+  const { scheduled, scheduledEntries, again, events, tasks, turns } = lane.keys;
+  const keys = [scheduled, scheduledEntries, again, events, tasks, turns(schedule)];
+  await callScript(lane, { script: "next", keys, args: () => [lane.header(0), run] }, limits);
+}
+
 /** Moves a schedule on to a slot, unless it is no longer as the caller knows it. */
 export async function fire(lane: Lane, firing: Firing, limits: CallLimits = {}): Promise<Fired> {
-  const { keys } = lane;
   const call = await lane.nextCall();
   try {
     const { run } = firing;
-    const entry = run === undefined ? [] : [packEntry({ ...run, run: run.id, attempt: 1, key: "" })];
+    const entry = run === undefined ? [] : [packEntry({ ...run, run: run.id, attempt: 1, key: "" }), ...turnOf(run)];
     const args = [
       firing.schedule,
       firing.last ?? "",
@@ -90,7 +110,7 @@ export async function fire(lane: Lane, firing: Firing, limits: CallLimits = {}):
       firing.endedPattern ?? "",
       ...entry,
     ];
-    const reply = await callScript(lane, { script: "fire", keys: [keys.cron, keys.tasks, keys.events], args }, limits);
+    const reply = await callScript(lane, { script: "fire", keys: firingKeys(lane, firing.schedule), args }, limits);
     if (reply[0] === "fired") return { isFired: true, ledgerId: String(reply[3]) };
     if (reply[0] !== "taken") return { isFired: false, why: reply[0] as "changed" | "early" };
     return { isFired: false, why: "taken", standing: toStanding(reply[2], reply[3], reply[4]) };

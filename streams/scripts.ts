@@ -16,6 +16,7 @@ export const SCRIPTS = [
   "declare",
   "schedules",
   "backfill",
+  "next",
   "cancel",
   "leave",
   "release",

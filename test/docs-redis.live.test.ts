@@ -29,11 +29,11 @@ const RULES = new Map(
 
 /** The scripts that a worker runs; its handlers may dispatch and cancel, too. */
 const WORKER_SCRIPTS: readonly ScriptName[] = [
-  ...(["open", "beat", "promote", "receive", "reclaim", "recover", "release", "settle", "leave"] as const),
+  ...(["open", "beat", "promote", "receive", "reclaim", "recover", "release", "settle", "leave", "next"] as const),
 ];
 
 /** The scripts that `broker.schedules` runs. */
-const MANAGING: readonly ScriptName[] = ["schedules", "declare", "fire", "backfill"];
+const MANAGING: readonly ScriptName[] = ["schedules", "declare", "fire", "backfill", "next"];
 
 /** The scripts that a role may come to run. */
 const SCRIPTS_OF: Readonly<Record<string, readonly ScriptName[]>> = {

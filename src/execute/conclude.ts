@@ -4,7 +4,7 @@ import { letGo } from "../deliver/work-lane.ts";
 import type { Ended, Notice } from "../middleware.ts";
 import type { Attempt } from "./attempt.ts";
 import { judge, type Outcome, type Verdict } from "./outcome.ts";
-import { exclusionOf } from "./overlap.ts";
+import { exclusionOf, leaveTurn } from "./overlap.ts";
 import type { Settler } from "./settle.ts";
 import { cancellation, death, retry, success } from "./settlement.ts";
 
@@ -72,7 +72,8 @@ function passLock(
   if (lock === undefined || accepted === undefined) return;
   const waitMs =
     accepted.kind === "moved" ? Math.max(0, accepted.move.dueAt - hold.workLane.lane.clock.now()) : undefined;
-  const done = waitMs === undefined ? lock.release() : lock.extend(waitMs + (exclusionOf(record, meta)?.ttlMs ?? 0));
+  const passOn = () => lock.release().then(() => leaveTurn({ hold, meta }));
+  const done = waitMs === undefined ? passOn() : lock.extend(waitMs + (exclusionOf(record, meta)?.ttlMs ?? 0));
   Promise.resolve(done).catch((error: unknown) => {
     announce({ kind: "problem", what: "an overlap lock could not be passed on; it ends by itself", error });
   });

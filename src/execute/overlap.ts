@@ -1,6 +1,6 @@
 import type { EntryMeta, EntrySlot } from "../../streams/entry.ts";
 import type { HeldLock, Locks } from "../../streams/locks.ts";
-import { cancel } from "../../streams/schedules.ts";
+import { cancel, passTurn } from "../../streams/schedules.ts";
 import type { TaskRecord } from "../define/task.ts";
 import type { Hold } from "../deliver/work-lane.ts";
 
@@ -61,7 +61,8 @@ export function createOverlap({ locks, random, onError }: OverlapParts): Overlap
       try {
         const taking = await (await locks()).take(lockName(candidate), hold.delivery.entry.run, ttlMs);
         if (taking.isTaken) return { kind: "open", lock: taking.lock };
-        if (overlap === "skip" && meta.cron?.isOwed !== true) return { kind: "held", holder: taking.holder };
+        if (meta.cron?.isOwed === true) return await waitForTurn(candidate, ttlMs);
+        if (overlap === "skip") return { kind: "held", holder: taking.holder };
         if (overlap === "cancel_other" && taking.holder !== undefined) {
           const reason = `the next slot of ${record.name} has come`;
           await cancel(hold.workLane.lane, { run: taking.holder, task: record.name, reason });
@@ -73,6 +74,7 @@ export function createOverlap({ locks, random, onError }: OverlapParts): Overlap
     },
     forget(candidate) {
       const { attempt, run } = candidate.hold.delivery.entry;
+      leaveTurn(candidate).catch((error: unknown) => onError(error, candidate));
       if (attempt === 1 && candidate.hold.delivery.delivery === 1) return; // it has never had it
       void locks()
         .then((all) => all.take(lockName(candidate), run, 1_000))
@@ -80,6 +82,27 @@ export function createOverlap({ locks, random, onError }: OverlapParts): Overlap
         .catch((error: unknown) => onError(error, candidate));
     },
   };
+}
+
+/** How long a run waits for its turn, in ms: it is told when that has come, and looks by itself when its lock must have ended. */
+const TURN_MS = { least: 60_000, most: 900_000 };
+
+/** Has a run wait until the one that holds the lock has ended, and those of slots before its own. */
+async function waitForTurn({ hold, meta }: Candidate, ttlMs: number): Promise<Entrance> {
+  const { lane } = hold.workLane;
+  const { schedule, at } = meta.cron as EntrySlot;
+  await lane.redis.zadd(lane.keys.turns(schedule), at, hold.delivery.entry.run);
+  return { kind: "later", delayMs: Math.min(Math.max(ttlMs, TURN_MS.least), TURN_MS.most) };
+}
+
+/** How long Redis may take to pass a turn on, in ms: after that, runs look by themselves. */
+const PASS_MS = 10_000;
+
+/** Tells the run whose slot comes next that it is its turn, now that the one of this candidate has ended. */
+export async function leaveTurn({ hold, meta }: Pick<Candidate, "hold" | "meta">): Promise<void> {
+  if (meta.cron?.isOwed !== true) return;
+  const limits = { deadline: performance.now() + PASS_MS };
+  await passTurn(hold.workLane.lane, meta.cron.schedule, hold.delivery.entry.run, limits);
 }
 
 /** Calls `onExpiry` once when a lock ends while its run goes on. Returns what stops the watch. */

@@ -1,5 +1,6 @@
 import { type Backfilling, fireBackfill } from "../../streams/cron.ts";
 import { cutIntoCalls } from "../../streams/enqueue.ts";
+import { passTurn } from "../../streams/schedules.ts";
 import { aroundSend, sendHooks } from "../enqueue/around-send.ts";
 import { redisUnavailable } from "../errors.ts";
 import type { Carrier } from "../middleware.ts";
@@ -38,8 +39,10 @@ export async function backfill(
     const { lane, kept, definition } = found;
     const gaps = gapsIn({ kept, definition, ...range, nowMs: lane.clock.now() });
     if (gaps.length === 0) return done;
-    const runs = await fill(parts, { id, found, gaps }, limits());
+    const runs = await fill(parts, { id, found, gaps, before: done.length }, limits());
     if (runs.length === 0) conflicts += 1;
+    // Those of the calls before may all have ended: then nobody would tell these that it is their turn.
+    if (done.length > 0) await passTurn(lane, id, "", limits());
     done.push(...runs.map((run) => ({ run, queue: lane.queue })));
   }
   throw redisUnavailable(parts.enqueueTimeoutMs(), new Error(`others kept changing schedule "${id}"`));
@@ -49,13 +52,15 @@ interface Filling {
   readonly id: string;
   readonly found: ReadSchedule;
   readonly gaps: readonly Gap[];
+  /** How many were filled by calls before this one. */
+  readonly before: number;
 }
 
 /** What an entry's meta takes at most, beside what hooks add. */
 const META_ROOM = "x".repeat(400);
 
 /** Fires as many of the gaps as go into one call, and gives their runs; none when another process was faster. */
-async function fill(parts: ManageParts, { id, found, gaps }: Filling, limits: Limits): Promise<string[]> {
+async function fill(parts: ManageParts, { id, found, gaps, before }: Filling, limits: Limits): Promise<string[]> {
   const { lane, kept, definition } = found;
   const { task, input: body = "" } = definition.content;
   const [first = []] = cutIntoCalls(gaps.map((gap) => ({ gap, body, meta: META_ROOM })));
@@ -64,7 +69,8 @@ async function fill(parts: ManageParts, { id, found, gaps }: Filling, limits: Li
   const schedule = newSchedule({ name: id, own: undefined, lane });
   adopt(schedule, { definition: kept.definition, standing: kept }, lane.clock.now());
   const known = schedule.known as Known;
-  const firings = (carrier: Carrier) => filled.map((gap) => firingOf(schedule, known, { gap, carrier }));
+  const firings = (carrier: Carrier) =>
+    filled.map((gap, index) => firingOf(schedule, known, { gap, before: before + index, carrier }));
   const runs = firings({}).map(({ run }) => run.id);
   const dispatch = async (carrier: Carrier) => {
     const made = firings(carrier);
@@ -82,12 +88,13 @@ async function fill(parts: ManageParts, { id, found, gaps }: Filling, limits: Li
 function firingOf(
   schedule: Schedule,
   known: Known,
-  { gap, carrier }: { readonly gap: Gap; readonly carrier: Carrier },
+  { gap, before, carrier }: { readonly gap: Gap; readonly before: number; readonly carrier: Carrier },
 ): Pick<Backfilling, "events"> & { readonly run: Backfilling["runs"][number] } {
   const { slot, previous, rerun } = gap;
   const standing = { ...known.situation.standing, fired: previous };
   const then: Known = { ...known, situation: { ...known.situation, standing } };
-  const step = { missed: [], due: { slot, trigger: "backfill", rerun } } as const;
+  const step = { missed: [], due: { slot, trigger: "backfill", rerun, before } } as const;
   const { events, run } = toFiring(schedule, then, { step, carrier, nowMs: schedule.lane.clock.now() });
-  return { events, run: run as NonNullable<typeof run> };
+  const made = run as NonNullable<typeof run>;
+  return { events, run: { ...made, slot, dueAt: made.dueAt ?? 0 } };
 }

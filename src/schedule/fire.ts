@@ -58,7 +58,7 @@ async function carryOut(
 /** A plan cut into calls: what was missed is recorded with the first slot that fires. */
 function stepsOf({ missed, fire: due }: Plan): Step[] {
   if (due.length === 0) return [{ missed, due: undefined }];
-  return due.map((one, index) => ({ missed: index === 0 ? missed : [], due: one }));
+  return due.map((one, index) => ({ missed: index === 0 ? missed : [], due: { ...one, before: index } }));
 }
 
 interface Place {

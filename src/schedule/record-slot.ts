@@ -14,6 +14,8 @@ export interface RunSlot {
   readonly trigger: "schedule" | "catch_up" | "backfill";
   /** Part of its run's id. Default 0: the slot itself. */
   readonly rerun?: number | undefined;
+  /** How many slots that are fired together with it come before it: those that are owed run one after the other. Default 0. */
+  readonly before?: number | undefined;
 }
 
 /** One step of a plan: slots that were missed, a slot that fires, or both. */
@@ -59,10 +61,25 @@ export function toFiring(
   const run = runOf(schedule, due);
   const expires = expiryOf(due, known, nowMs);
   const lateMs = lateMsOf(known, due.slot, nowMs);
-  const events = [...missed, ...firedEvents(schedule, known, { run, due, lateMs, expires, carrier })];
+  const dueAt = turnAt(due, known, nowMs);
+  const events = [...missed, ...firedEvents(schedule, known, { run, due, lateMs, expires, dueAt, carrier })];
   const meta = JSON.stringify(metaOf(schedule, known, { due, carrier, nowMs }));
-  const body = content.input ?? "";
-  return { ...common, slot: due.slot, events, run: { id: run, task: content.task, expires, meta, body } };
+  const sent = { id: run, task: content.task, expires, meta, body: content.input ?? "", dueAt };
+  const isInTurn = isOwed(due, known.definition) && content.overlap !== "allow";
+  return { ...common, slot: due.slot, events, run: { ...sent, isOwed: isInTurn } };
+}
+
+/** The longest that a run waits for its turn should nobody tell it, in ms. */
+const LONGEST_TURN_MS = 900_000;
+
+/**
+ * When a run that waits for others is due though nobody has told it that it is its turn: not before those have had their time.
+ * 0: it waits for none.
+ */
+function turnAt({ before = 0, ...due }: RunSlot, { definition }: Known, nowMs: number): number {
+  const { overlap, lockTtlMs } = definition.content;
+  if (before === 0 || overlap === "allow" || !isOwed(due, definition)) return 0;
+  return Math.trunc(nowMs + Math.min(before * Math.max(60_000, lockTtlMs), LONGEST_TURN_MS)) + before;
 }
 
 /**
@@ -86,13 +103,15 @@ interface FiredRun {
   readonly lateMs: number;
   /** 0: never. */
   readonly expires: number;
+  /** 0: now. */
+  readonly dueAt: number;
   readonly carrier: Carrier;
 }
 
 function firedEvents(
   { name }: Schedule,
   known: Known,
-  { run, due, lateMs, expires, carrier }: FiredRun,
+  { run, due, lateMs, expires, dueAt, carrier }: FiredRun,
 ): [EventDraft<"slot.fired">, EventDraft<"run.enqueued">] {
   const { timezone, input, task, taskVersion } = known.definition.content;
   const { fired: previous } = known.situation.standing;
@@ -110,6 +129,7 @@ function firedEvents(
       ...exclusionOf(due, known.definition),
       ...versionOf(taskVersion),
       ...(expires === 0 ? {} : { expiresAt: expires }),
+      ...(dueAt === 0 ? {} : { dueAt }),
     },
   ];
 }

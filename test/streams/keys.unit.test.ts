@@ -26,6 +26,7 @@ test("every key of a lane is known, and all share one hash tag", () => {
     key: "{shop:mail}:key:send:k:{1}",
     result: "{shop:mail}:result:x",
     lock: "{shop:mail}:lock:x",
+    turns: "{shop:mail}:turns:x",
     firing: "{shop:mail}:firing:x",
   });
   assert.equal(new Set(Object.values(named)).size, Object.keys(named).length);

@@ -116,7 +116,7 @@ export const silent = { debug() {}, info() {}, warn() {}, error() {}, child: () 
 /** What a lane has recorded, and what waits in it. */
 export interface Outcome {
   readonly events: readonly LedgerEvent[];
-  /** Of each entry. */
+  /** Of runs that are to run now, and after them of those that wait for their turn. */
   readonly entries: readonly Entry[];
   /** Slots that fired, in the order of their events. */
   readonly fired: readonly number[];
@@ -128,6 +128,10 @@ export async function outcomeOf(lane: Lane): Promise<Outcome> {
     decodeEntry(batch, { queue: lane.queue, incarnation: "x" }),
   ) as LedgerEvent[];
   const tasks = await lane.redis.xrange(lane.keys.tasks, "-", "+");
-  const entries = tasks.map(([, fields]) => toEntry(fields));
+  const again = await lane.redis.xrange(lane.keys.again, "-", "+");
+  const waiting = await lane.redis.zrange(lane.keys.scheduled, "0", "-1");
+  const packed = await Promise.all(waiting.map((run) => lane.redis.hget(lane.keys.scheduledEntries, run)));
+  const later = packed.map((text) => ["e", text ?? ""]);
+  const entries = [...tasks.map(([, fields]) => fields), ...again.map(([, fields]) => fields), ...later].map(toEntry);
   return { events, entries, fired: events.flatMap((one) => (one.type === "slot.fired" ? [one.slot] : [])) };
 }
