@@ -1,20 +1,9 @@
 import type { LedgerEvent } from "../streams/events.ts";
-import { GROUP, NAMES, SYSTEM, spanName } from "./attributes.ts";
+import { GROUP, NAMES, spanName } from "./attributes.ts";
 import { idsOfAttempt, idsOfDispatch, type SpanIds } from "./ids.ts";
 import { isChild, type Linkage, type Origin } from "./linkage.ts";
 import { spanContextOf } from "./propagation.ts";
-
-/** A span as it is rebuilt from the ledger. Instants in ms. */
-export interface RebuiltSpan extends SpanIds {
-  readonly parentSpanId?: string | undefined;
-  readonly name: string;
-  readonly kind: "producer" | "consumer" | "internal";
-  readonly startMs: number;
-  readonly endMs: number;
-  readonly attributes: Readonly<Record<string, string | number | boolean>>;
-  readonly links: readonly (SpanIds & { readonly relation: string })[];
-  readonly error?: { readonly type: string; readonly message: string; readonly stack?: string | undefined } | undefined;
-}
+import { common, dispatchSpan, errorOf, idsOf, only, type RebuiltSpan } from "./rebuilt-span.ts";
 
 /** Rebuilds traces from history, one event at a time, in order. */
 export interface Rebuilder {
@@ -56,6 +45,7 @@ type OfRun = LedgerEvent & { readonly run: string; readonly task: string };
 export function createRebuilder(linkage: Linkage = "auto"): Rebuilder {
   const runs = new Map<string, Known>();
   const dispatches = new Set<string>();
+  const attempts = new Set<string>();
   const dead = new Map<string, SpanIds>();
   const take = (event: LedgerEvent): readonly RebuiltSpan[] => {
     if (event.type === "run.enqueued") return takeEnqueued(event);
@@ -65,6 +55,7 @@ export function createRebuilder(linkage: Linkage = "auto"): Rebuilder {
     if (event.type === "run.started") {
       const lost = known.open === undefined ? [] : [close(known, event, "interrupted")];
       known.open = opened(known, event, linkage);
+      remember(attempts, known.open.ids.spanId);
       return lost;
     }
     const outcome = OUTCOMES[event.type];
@@ -76,26 +67,29 @@ export function createRebuilder(linkage: Linkage = "auto"): Rebuilder {
   };
   const takeEnqueued = (event: LedgerEvent<"run.enqueued">) => {
     const parent = runs.get(event.parent ?? "");
-    const known = toKnown(event, { parent, previous: dead.get(event.redriveOf ?? "") });
+    const known = toKnown(event, { parent, attempts, previous: dead.get(event.redriveOf ?? "") });
     runs.set(event.run, known);
     if (event.redriveOf !== undefined && event.traceparent !== undefined) return []; // that of the run that died
     if (dispatches.has(known.dispatch.spanId)) return []; // one dispatch of many runs
-    if (dispatches.size > MOST_DISPATCHES) dispatches.clear();
-    dispatches.add(known.dispatch.spanId);
-    return [dispatchSpan(event, known.dispatch, parent?.open)];
+    remember(dispatches, known.dispatch.spanId);
+    const said = spanContextOf(event)?.spanId ?? "";
+    const isBelow = parent?.open?.ids.traceId === known.dispatch.traceId;
+    return [
+      dispatchSpan(event, known.dispatch, isBelow ? parent.open?.ids.spanId : attempts.has(said) ? said : undefined),
+    ];
   };
   const isStrange = (event: LedgerEvent) =>
     (event.type === "run.started" || event.type in OUTCOMES) && "run" in event && !runs.has(event.run ?? "");
   return { take, isStrange, openCount: () => [...runs.values()].filter(({ open }) => open !== undefined).length };
 }
 
-/** The task that a span is of. */
-export function taskOf({ attributes }: RebuiltSpan): string {
-  return String(attributes[NAMES.task]);
-}
+/** Spans that are remembered: of dispatches, so that one of many runs is told once, and of attempts. */
+const MOST_REMEMBERED = 100_000;
 
-/** Spans of dispatches that are remembered, so that one of many runs is told once. */
-const MOST_DISPATCHES = 100_000;
+function remember(spans: Set<string>, spanId: string): void {
+  if (spans.size > MOST_REMEMBERED) spans.clear();
+  spans.add(spanId);
+}
 
 const OUTCOMES: Readonly<Record<string, string>> = {
   "run.succeeded": "succeeded",
@@ -111,14 +105,16 @@ const ENDINGS = new Set(["succeeded", "died", "cancelled", "skipped"]);
 
 interface Origins {
   readonly parent: Known | undefined;
+  /** Spans of attempts, by their ids: whose events were published by one begin below it, without a dispatch of their own. */
+  readonly attempts: ReadonlySet<string>;
   /** The last attempt of the run that it is a redrive of. */
   readonly previous: SpanIds | undefined;
 }
 
-function toKnown(event: LedgerEvent<"run.enqueued">, { parent, previous }: Origins): Known {
+function toKnown(event: LedgerEvent<"run.enqueued">, { parent, attempts, previous }: Origins): Known {
   const { run, task, queue, at, dueAt, schedule, redriveOf, isOfMany = false } = event;
   const said = spanContextOf(event);
-  const isOfParent = said !== undefined && parent !== undefined && isSpanOf(parent, said);
+  const isOfParent = said !== undefined && (isSpanOf(parent, said) || attempts.has(said.spanId));
   const own = idsOfDispatch(run);
   const dispatch = isOfParent ? { traceId: said.traceId, spanId: own.spanId } : (said ?? own);
   return {
@@ -137,8 +133,8 @@ function toKnown(event: LedgerEvent<"run.enqueued">, { parent, previous }: Origi
 }
 
 /** A handler that traced nothing handed on the context that it had: that is no span of a dispatch. */
-function isSpanOf({ dispatch, open }: Known, { spanId }: SpanIds): boolean {
-  return spanId === dispatch.spanId || spanId === open?.ids.spanId;
+function isSpanOf(parent: Known | undefined, { spanId }: SpanIds): boolean {
+  return spanId === parent?.dispatch.spanId || spanId === parent?.open?.ids.spanId;
 }
 
 /** A run that was dispatched before what is read. */
@@ -146,27 +142,6 @@ function strange({ run, task, queue, at }: OfRun): Known {
   const dispatch = idsOfDispatch(run);
   const unknown = { dueAt: undefined, schedule: undefined, redriveOf: undefined, open: undefined, previous: undefined };
   return { run, task, queue, dispatch, enqueuedAt: at, isOfMany: false, ...unknown };
-}
-
-function dispatchSpan(event: LedgerEvent<"run.enqueued">, ids: SpanIds, parent: Open | undefined): RebuiltSpan {
-  const { at, queue, run, task, schedule, slot, trigger } = event;
-  const isFiring = schedule !== undefined && trigger !== "manual";
-  return {
-    ...idsOf(ids),
-    parentSpanId: parent?.ids.traceId === ids.traceId ? parent.ids.spanId : undefined,
-    name: isFiring ? spanName.fire(schedule) : spanName.enqueue(queue),
-    kind: isFiring ? "internal" : "producer",
-    startMs: at,
-    endMs: at,
-    attributes: {
-      ...common("enqueue", "send", { queue, task, run }),
-      ...only(NAMES.schedule, schedule),
-      ...only(NAMES.slot, slot === undefined ? undefined : new Date(slot).toISOString()),
-      ...only(NAMES.trigger, trigger),
-      ...only(NAMES.redriveOf, event.redriveOf),
-    },
-    links: [],
-  };
 }
 
 /** The span that an attempt begins. A worker that traced nothing handed on the context of the dispatch: that is no span of its own. */
@@ -224,33 +199,4 @@ function close(known: Known, event: LedgerEvent, outcome: string): RebuiltSpan {
     links,
     error: errorOf(event, outcome),
   };
-}
-
-function errorOf(event: LedgerEvent, outcome: string): RebuiltSpan["error"] {
-  if (outcome !== "failed" && outcome !== "died") return undefined;
-  const { error, reason } = event as Partial<LedgerEvent<"run.died">>;
-  return { type: error?.type ?? reason ?? outcome, message: error?.message ?? reason ?? "", stack: error?.stack };
-}
-
-type Named = { readonly queue: string; readonly task: string; readonly run: string };
-
-function common(operation: string, type: string, { queue, task, run }: Named) {
-  return {
-    [NAMES.system]: SYSTEM,
-    [NAMES.operationName]: operation,
-    [NAMES.operationType]: type,
-    [NAMES.destination]: queue,
-    [NAMES.messageId]: run,
-    [NAMES.run]: run,
-    [NAMES.task]: task,
-    [NAMES.rebuilt]: true,
-  };
-}
-
-function only(name: string, value: string | number | undefined): Record<string, string | number> {
-  return value === undefined ? {} : { [name]: value };
-}
-
-function idsOf({ traceId, spanId }: SpanIds): SpanIds {
-  return { traceId, spanId };
 }

@@ -1,5 +1,5 @@
 import { SCOPE } from "./attributes.ts";
-import type { RebuiltSpan } from "./rebuild.ts";
+import type { RebuiltSpan } from "./rebuilt-span.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -103,6 +103,19 @@ test("a handler that traced nothing has its dispatches below its attempt, under 
   );
 });
 
+test("a run that subscribes to what an attempt has published begins below that attempt", () => {
+  const [dispatch, own] = [traceparent("a", "1"), traceparent("a", "2")];
+  const spans = rebuilt([
+    { type: "run.enqueued", ...of, at: 1, traceparent: dispatch },
+    { type: "run.started", ...held, attempt: 1, at: 2, traceparent: own },
+    { type: "run.succeeded", ...held, attempt: 1, at: 3, durationMs: 1, traceparent: own },
+    { type: "run.enqueued", ...of, run: "r2", at: 4, traceparent: own },
+  ]);
+  const [, attempt, second] = spans;
+  assert.equal(attempt?.spanId, hex("2", 16));
+  assert.deepEqual([second?.spanId, second?.parentSpanId], [idsOfDispatch("r2").spanId, hex("2", 16)]);
+});
+
 test("a redriven run has no dispatch of its own, and links to the last attempt of the one that died", () => {
   const [dispatch, last] = [traceparent("a", "1"), traceparent("a", "2")];
   const again = { ...of, run: "r2", redriveOf: "r1", traceparent: dispatch };

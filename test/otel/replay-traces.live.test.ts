@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
-import type { RebuiltSpan } from "../../otel/rebuild.ts";
+import type { RebuiltSpan } from "../../otel/rebuilt-span.ts";
 import { sendRebuilt } from "../../otel/send-rebuilt.ts";
 import { tasktrail } from "../src/cli/tasktrail.ts";
 import { setScene } from "./scene.ts";

@@ -1,4 +1,5 @@
-import { createRebuilder, type Rebuilder, type RebuiltSpan, taskOf } from "../../../otel/rebuild.ts";
+import { createRebuilder, type Rebuilder } from "../../../otel/rebuild.ts";
+import { type RebuiltSpan, taskOf } from "../../../otel/rebuilt-span.ts";
 import { readRun } from "../../../projections/history.ts";
 import type { AnyEvent, LedgerSource } from "../../../projections/read-lane.ts";
 import { readLedger } from "../../../projections/read-ledger.ts";

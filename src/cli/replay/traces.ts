@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from "commander";
-import type { RebuiltSpan } from "../../../otel/rebuild.ts";
+import type { RebuiltSpan } from "../../../otel/rebuilt-span.ts";
 import type { LedgerSource } from "../../../projections/read-lane.ts";
 import { isRunId } from "../../../streams/ids.ts";
 import { databaseSource } from "../../config.ts";
