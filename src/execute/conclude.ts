@@ -72,7 +72,7 @@ function passLock(
   if (lock === undefined || accepted === undefined) return;
   const waitMs =
     accepted.kind === "moved" ? Math.max(0, accepted.move.dueAt - hold.workLane.lane.clock.now()) : undefined;
-  const passOn = () => lock.release().then(() => leaveTurn({ hold, meta }));
+  const passOn = () => lock.release().then(() => leaveTurn({ hold, meta, record }));
   const done = waitMs === undefined ? passOn() : lock.extend(waitMs + (exclusionOf(record, meta)?.ttlMs ?? 0));
   Promise.resolve(done).catch((error: unknown) => {
     announce({ kind: "problem", what: "an overlap lock could not be passed on; it ends by itself", error });

@@ -62,6 +62,7 @@ export function createOverlap({ locks, random, onError }: OverlapParts): Overlap
         const taking = await (await locks()).take(lockName(candidate), hold.delivery.entry.run, ttlMs);
         if (taking.isTaken) return { kind: "open", lock: taking.lock };
         if (meta.cron?.isOwed === true) return await waitForTurn(candidate, ttlMs);
+        if (overlap === "queue_one") return await queueOne(candidate, ttlMs);
         if (overlap === "skip") return { kind: "held", holder: taking.holder };
         if (overlap === "cancel_other" && taking.holder !== undefined) {
           const reason = `the next slot of ${record.name} has come`;
@@ -95,12 +96,26 @@ async function waitForTurn({ hold, meta }: Candidate, ttlMs: number): Promise<En
   return { kind: "later", delayMs: Math.min(Math.max(ttlMs, TURN_MS.least), TURN_MS.most) };
 }
 
+/** Has a run wait when none of an earlier slot does already. Those that have gone since are cleared away when the one at work ends. */
+async function queueOne(candidate: Candidate, ttlMs: number): Promise<Entrance> {
+  const { hold, meta } = candidate;
+  const { lane } = hold.workLane;
+  const { run } = hold.delivery.entry;
+  const turns = lane.keys.turns(meta.cron?.schedule ?? "");
+  const entrance = await waitForTurn(candidate, ttlMs);
+  const [first] = await lane.redis.zrange(turns, "0", "0");
+  if (first === undefined || first === run) return entrance;
+  await lane.redis.zrem(turns, run);
+  return { kind: "held", holder: first };
+}
+
 /** How long Redis may take to pass a turn on, in ms: after that, runs look by themselves. */
 const PASS_MS = 10_000;
 
 /** Tells the run whose slot comes next that it is its turn, now that the one of this candidate has ended. */
-export async function leaveTurn({ hold, meta }: Pick<Candidate, "hold" | "meta">): Promise<void> {
-  if (meta.cron?.isOwed !== true) return;
+export async function leaveTurn({ hold, meta, record }: Candidate): Promise<void> {
+  if (meta.cron === undefined) return;
+  if (meta.cron.isOwed !== true && exclusionOf(record, meta)?.overlap !== "queue_one") return;
   const limits = { deadline: performance.now() + PASS_MS };
   await passTurn(hold.workLane.lane, meta.cron.schedule, hold.delivery.entry.run, limits);
 }

@@ -41,6 +41,7 @@ for (const name of [
   "contract.ts",
   "dispatch.ts",
   "schedules.ts",
+  "fencing.ts",
   "outbox.ts",
   "topics.ts",
   "inbox.ts",

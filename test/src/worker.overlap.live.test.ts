@@ -140,6 +140,9 @@ test("queue_one waits for the other to end, cancel_other ends it", async () => {
   const two = await patient.trigger();
   const four = await pushy.trigger();
   await work.ledger.waitFor((events) => events.some((event) => event.type === "run.deferred" && event.run === two.id));
+  const five = await patient.trigger();
+  const [skipped] = await work.ledger.ended([five.id]);
+  assert.ok(skipped?.type === "run.skipped" && skipped.holder === two.id, "more than one is queued");
   gate.resolve();
   const endings = await work.ledger.ended([one.id, two.id, three.id, four.id], 30_000);
   assert.deepEqual(
