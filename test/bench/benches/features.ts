@@ -1,10 +1,10 @@
 import { Redis } from "ioredis";
-import { createBroker, createWorker, provider } from "tasktrail";
+import { createWorker, provider } from "tasktrail";
 import { type Middleware, processMiddleware } from "../../../src/middleware.ts";
 import { fill, timeBacklog } from "../backlog.ts";
 import type { Bench, Setting } from "../bench.ts";
 import type { Client, Input, WorkOrder } from "../contenders/contender.ts";
-import { leftIn, NAMESPACE, quiet } from "../contenders/tasktrail.ts";
+import { leftIn, openBroker } from "../contenders/tasktrail.ts";
 import { schemas } from "../payload.ts";
 
 const FEATURES = ["validation", "deps", "hooks", "result"] as const;
@@ -57,7 +57,7 @@ const hook: Middleware = { name: "bench", attempt: () => ({ enter: (begin) => be
 function open({ redis: url, contender }: Setting): Client {
   const has = (feature: Feature) => contender === ALL || contender === feature;
   if (has("hooks")) processMiddleware().push(hook);
-  const broker = createBroker({ redis: url, namespace: NAMESPACE, logger: quiet });
+  const broker = openBroker(url);
   const redis = new Redis(url, { protocol: 2 });
   let handle: WorkOrder["run"] = async () => {};
   const task = broker.task({

@@ -1,5 +1,5 @@
 import { Redis } from "ioredis";
-import { createBroker, createWorker, type LoggerLike } from "tasktrail";
+import { type Broker, createBroker, createWorker, type LoggerLike } from "tasktrail";
 import { laneKeys } from "../../../streams/keys.ts";
 import { schemas } from "../payload.ts";
 import type { Client, Contender, Input, Shape, WorkOrder } from "./contender.ts";
@@ -19,13 +19,18 @@ export const quiet: LoggerLike = {
 /** Tasktrail with the full ledger on, and inputs checked at both ends. */
 export const tasktrail: Contender = { name: "Tasktrail", pace: 6, open };
 
+/** A broker that waits as long as others do: a machine that is busy with other things makes a dispatch slow, and not fail. */
+export function openBroker(redis: string): Broker {
+  return createBroker({ redis, namespace: NAMESPACE, logger: quiet, enqueueTimeout: "5m" });
+}
+
 /** The name of a queue by its number. */
 export function queueName(at: number): string {
   return at === 0 ? "default" : `queue-${at}`;
 }
 
 async function open(url: string, { payload, queueCount = 1, attempts = 1 }: Shape): Promise<Client> {
-  const broker = createBroker({ redis: url, namespace: NAMESPACE, logger: quiet });
+  const broker = openBroker(url);
   const redis = new Redis(url, { protocol: 2 });
   const names = Array.from({ length: queueCount }, (_, at) => queueName(at));
   let handle: WorkOrder["run"] = async () => {};
