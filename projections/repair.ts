@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { DatabasePool } from "slonik";
 import { type Life, markRepaired } from "../sql/queries/lives.ts";
+import { listParked } from "../sql/queries/parked.ts";
 import { type EndedRun, FIRST_ID, findEnded, findLiveRuns, type LiveRun } from "../sql/queries/repair.ts";
 import type { Lane } from "../streams/lane.ts";
 import {
@@ -137,10 +138,12 @@ async function restoreLost(work: Restoring): Promise<Pick<Repaired, "restoredCou
   const { pool, lane, present, moved } = work;
   const { namespace, queue } = lane;
   const told = { restoredCount: 0, lostCount: 0 };
+  // The row of a parked key stands still: what it says of its run is old.
+  const parked = new Set((await listParked(pool, namespace)).map(({ key }) => key));
   for (let after = FIRST_ID; ; ) {
     await work.keep();
     const rows = await findLiveRuns(pool, { namespace, queue, after, limit: ROWS_AT_ONCE });
-    const absent = rows.filter(({ id }) => !present.has(id) && !moved.has(id));
+    const absent = rows.filter(({ id }) => !present.has(id) && !moved.has(id) && !parked.has(id));
     const { restored, unknownCount } = await restoreRuns(work, absent);
     told.restoredCount += restored;
     told.lostCount += unknownCount;

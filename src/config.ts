@@ -37,6 +37,7 @@ const workerKeys = [
   "maxDeliveries",
   "unknownTaskGrace",
   "maxBlock",
+  "keepLedgerBytes",
   "overrides",
 ];
 
@@ -148,6 +149,7 @@ export interface WorkerSettings {
   readonly maxDeliveries: number;
   readonly unknownTaskGraceMs: number;
   readonly maxBlockMs: number;
+  readonly keepLedgerBytes: number;
   readonly overrides: readonly Override[];
 }
 
@@ -168,6 +170,10 @@ export function workerSettings(options: WorkerOptions, env: Environment): Worker
     maxDeliveries: wholeNumber("maxDeliveries", maxDeliveries, { least: 1, most: 1_000 }),
     unknownTaskGraceMs: lengthOf("unknownTaskGrace", options.unknownTaskGrace, DEFAULTS.unknownTaskGraceMs, 0),
     maxBlockMs: lengthOf("maxBlock", options.maxBlock, DEFAULTS.maxBlockMs, 1_000),
+    keepLedgerBytes: wholeNumber("keepLedgerBytes", options.keepLedgerBytes ?? DEFAULTS.keepTailBytes, {
+      least: 1,
+      most: Number.MAX_SAFE_INTEGER,
+    }),
     overrides,
   };
 }

@@ -104,7 +104,8 @@ async function work(parts: WorkParts, signal: AbortSignal): Promise<void> {
     state.isReady = true;
     announce({ kind: "worker.ready", ...told });
     try {
-      await runLoops({ engine, leaseMs: settings.leaseMs, shift, onAnswer }, signal);
+      const { leaseMs, keepLedgerBytes } = settings;
+      await runLoops({ engine, leaseMs, keepLedgerBytes, shift, onAnswer }, signal);
     } finally {
       state.isReady = false;
       announce({ kind: "worker.draining", ...told });

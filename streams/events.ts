@@ -185,8 +185,6 @@ const notes = {
   "lane.regressed": ofLane.extend({ expected: z.string(), found: z.string().optional() }),
   /** What that had cost is mended, as far as the archive knew of it. */
   "lane.repaired": ofLane.extend({ restoredCount: count, withdrawnCount: count, lostCount: count.optional() }),
-  /** Entries up to `until`, that one included, were cut off before they were archived: the tail had grown over its bound. */
-  "lane.cut": ofLane.extend({ until: z.string(), entryCount: count, maxBytes: count.optional() }),
   "worker.started": ofWorker.extend({ host: z.string(), pid: z.int(), concurrency: count }),
   "worker.stopped": ofWorker,
   "worker.lost": ofWorker.extend({ by: z.string() }),

@@ -226,3 +226,10 @@ export async function read(
   }
   return deliveries;
 }
+
+/** Keeps a ledger that nobody archives within about so many bytes: the oldest goes first. Gives how many entries went. Throws CallFailed. */
+export async function boundLedger(lane: Lane, mostBytes: number, limits: CallLimits = {}): Promise<number> {
+  const { events, meta, tasks } = lane.keys;
+  const call = { script: "bound", keys: [events, meta, tasks], args: [Math.trunc(mostBytes)] } as const;
+  return Number((await callScript(lane, call, limits))[2]);
+}

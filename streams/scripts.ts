@@ -27,6 +27,7 @@ export const SCRIPTS = [
   "restore",
   "withdraw",
   "trim",
+  "bound",
 ] as const;
 /** A script's name. */
 export type ScriptName = (typeof SCRIPTS)[number];

@@ -34,6 +34,8 @@ export interface WorkerOptions {
   readonly unknownTaskGrace?: Duration | undefined;
   /** How long a handler may block the event loop before the worker counts as dead. Default "5m". */
   readonly maxBlock?: Duration | undefined;
+  /** How many bytes of a queue's ledger stay in Redis when no projector archives it, about: the oldest goes first. Default 268435456 (256 MiB). */
+  readonly keepLedgerBytes?: number | undefined;
   /** Values in the place of providers, for all runs of this worker. */
   readonly overrides?: readonly Override[] | undefined;
 }

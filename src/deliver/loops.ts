@@ -1,6 +1,7 @@
 import { setMaxListeners } from "node:events";
 import type { Delivery } from "../../streams/entry.ts";
 import type { Engine } from "../engine.ts";
+import { bound } from "./bound.ts";
 import { consume } from "./consume.ts";
 import { promote } from "./promote.ts";
 import { type Reader, wakeReader } from "./reader.ts";
@@ -11,13 +12,15 @@ import type { Shift } from "./shift.ts";
 export interface LoopParts {
   readonly engine: Engine;
   readonly leaseMs: number;
+  readonly keepLedgerBytes: number;
   readonly shift: Shift;
   /** Called when Redis has answered. */
   readonly onAnswer: () => void;
 }
 
 /** Runs all loops of all lanes until the signal is aborted; returns when they have. One that fails stops the others, and is thrown. */
-export async function runLoops({ engine, leaseMs, shift, onAnswer }: LoopParts, signal: AbortSignal): Promise<void> {
+export async function runLoops(parts: LoopParts, signal: AbortSignal): Promise<void> {
+  const { engine, leaseMs, keepLedgerBytes, shift, onAnswer } = parts;
   const { workLanes, connections, execution, taking } = shift;
   const { announce, clock } = engine;
   const { capacity, cancelWaiting } = execution;
@@ -33,6 +36,7 @@ export async function runLoops({ engine, leaseMs, shift, onAnswer }: LoopParts, 
     return [
       consume({ workLane, reader, isOneOfMany, capacity, taking, accept, announce, onRead: onAnswer }, until),
       promote({ workLane, random, cancelWaiting, announce }, until),
+      bound({ workLane, keepLedgerBytes, random, announce }, until),
       reclaim({ workLane, taking, leaseMs, random, elapsed: clock.elapsed, announce }, until),
       aborted(until).then(() => wakeReader(workLane, reader, connections.command)),
     ];

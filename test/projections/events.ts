@@ -70,7 +70,6 @@ const FIELDS: { readonly [K in EventType]: object } = {
   "event.refused": { topic: "t", group: "g", event: "e", entry: "1-0", reason: "it did not fit" },
   "lane.regressed": { expected: "1-0" },
   "lane.repaired": { restoredCount: 2, withdrawnCount: 1, lostCount: 0 },
-  "lane.cut": { until: "1-0", entryCount: 3, maxBytes: 1_000 },
   "worker.started": { host: "h", pid: 1, concurrency: 10 },
   "worker.stopped": {},
   "worker.lost": { by: "worker-2" },

@@ -114,6 +114,7 @@ test("a worker's defaults are those of its documentation", () => {
     maxDeliveries: 5,
     unknownTaskGraceMs: 900_000,
     maxBlockMs: 300_000,
+    keepLedgerBytes: 268_435_456,
     overrides: [],
   });
 });
