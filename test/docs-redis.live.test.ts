@@ -29,7 +29,19 @@ const RULES = new Map(
 
 /** The scripts that a worker runs; its handlers may dispatch and cancel, too. */
 const WORKER_SCRIPTS: readonly ScriptName[] = [
-  ...(["open", "beat", "promote", "receive", "reclaim", "recover", "release", "settle", "leave", "next", "bound"] as const),
+  ...([
+    "open",
+    "beat",
+    "promote",
+    "receive",
+    "reclaim",
+    "recover",
+    "release",
+    "settle",
+    "leave",
+    "next",
+    "bound",
+  ] as const),
 ];
 
 /** The scripts that `broker.schedules` runs. */

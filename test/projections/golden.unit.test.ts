@@ -11,7 +11,7 @@ import { foldInBatches } from "./fold.ts";
 
 // One ledger for each version of the events that was ever released, with the rows that it comes to. A released one never changes: what a later
 // version makes of it has to be the same. The one of the version at work is made anew, when an event type is added, by
-//   TASKTRAIL_GOLDEN=write npm test -- test/projections/golden
+//   TASKTRAIL_GOLDEN=write npm test -- test/projections/golden && npm run format
 const FOLDER = new URL("./golden/", import.meta.url);
 const CURRENT = `v${EVENT_VERSION}`;
 const fileOf = (version: string, what: "ledger.ndjson" | "rows.json") => new URL(`${version}.${what}`, FOLDER);
@@ -84,5 +84,9 @@ for (const version of versions) {
 test("the golden ledger of this version has every event type", async () => {
   const { events } = await foldGolden(CURRENT);
   const missing = EVENT_TYPES.filter((type) => !events.some((event) => event.type === type));
-  assert.deepEqual(missing, [], "make it anew: TASKTRAIL_GOLDEN=write npm test -- test/projections/golden");
+  assert.deepEqual(
+    missing,
+    [],
+    "make it anew: TASKTRAIL_GOLDEN=write npm test -- test/projections/golden && npm run format",
+  );
 });
