@@ -8,6 +8,7 @@ import { otelBench } from "./benches/otel.ts";
 import { outboxBenches } from "./benches/outbox.ts";
 import { processes } from "./benches/processes.ts";
 import { passed, sustained } from "./benches/projected.ts";
+import { project, replayed } from "./benches/replayed.ts";
 import { workBenches } from "./benches/work.ts";
 
 /** Every bench, in the order of the table. A new one is an object of type `Bench` in a file of its own, and a line here. */
@@ -20,6 +21,8 @@ export const benches: readonly Bench[] = [
   sustained,
   features,
   ...outboxBenches,
+  project,
+  replayed,
   coldStart,
   passed,
   otelBench,
