@@ -86,14 +86,15 @@ export function createExecutor(parts: ExecutorParts): Executor {
     pump();
   };
   const pump = () => {
-    while (!isStopped && hasFreeSlot()) {
+    let isSliceOver = false;
+    while (!isStopped && !isSliceOver && hasFreeSlot()) {
       const next = nextHold();
       if (next === undefined) break;
       begin(next);
-      if (clock.elapsed() > sliceEndsAt) break;
+      isSliceOver = clock.elapsed() > sliceEndsAt;
     }
     isPumping = false;
-    if (backlog.size() > 0 && hasFreeSlot()) schedule();
+    if (isSliceOver) schedule();
   };
   const hasFreeSlot = () => capacity.countOf("running") < capacity.concurrency;
   const nextHold = (): Hold | undefined => {
