@@ -19,6 +19,7 @@ import { invoke } from "./invoke.ts";
 export interface InlineCall {
   readonly record: TaskRecord;
   readonly input: unknown;
+  /** Of a task that is no cron: whole, when a schedule has fired it. */
   readonly slot: Partial<Slot> | undefined;
   readonly overrides: Overrides;
   /** The run it is for. Default: one of its own. */
@@ -38,7 +39,7 @@ export async function callInline(engine: Engine, call: InlineCall): Promise<unkn
   const whole = record.cron === undefined ? undefined : wholeSlot(record, slot);
   const first = whole ?? (await crossed(engine, record, input));
   const scope = openScope(engine, record, { overrides, timeoutMs });
-  const inline = makeInlineContext(record, timeoutMs, { slot: whole, run: call.run });
+  const inline = makeInlineContext(record, timeoutMs, { slot: whole ?? (slot as Slot | undefined), run: call.run });
   const keep = (given: unknown) => {
     const value = isPromise(given) ? Promise.race([given, inline.abandoned]) : given;
     return resultJson(engine, record, value);
