@@ -5,6 +5,7 @@ import { openPool } from "../../../sql/pool.ts";
 import { findCheckpoint } from "../../../sql/queries/checkpoints.ts";
 import { createProjector } from "../../../src/projector.ts";
 import { laneKeys } from "../../../streams/keys.ts";
+import { compareIds } from "../../../streams/ledger.ts";
 import { fill } from "../backlog.ts";
 import type { Bench, Figures, Setting, StartStep, StepDesk, StepInProcess } from "../bench.ts";
 import { contenderNamed } from "../contenders/all.ts";
@@ -109,9 +110,10 @@ async function isProjected({ contender, redis: url, database = "" }: Setting): P
   const { events } = laneKeys(NAMESPACE, "default");
   try {
     for (;;) {
-      const [last] = (await redis.xrevrange(events, "+", "-", "COUNT", 1)) as [string, string[]][];
+      const stream = (await redis.xinfo("STREAM", events)) as unknown[];
+      const last = String(stream[stream.indexOf("last-generated-id") + 1]); // told whether or not the entry is still there
       const checkpoint = await findCheckpoint(pool, `${NAMESPACE}:default`, "ledger");
-      if (checkpoint !== undefined && `${checkpoint.ms}-${checkpoint.seq}` === last?.[0]) return;
+      if (checkpoint !== undefined && compareIds(`${checkpoint.ms}-${checkpoint.seq}`, last) >= 0) return;
       await delay(10);
     }
   } finally {
