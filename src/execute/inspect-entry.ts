@@ -50,17 +50,22 @@ export function inspectEntry(entry: Entry, { task: find, idOf }: InspectParts): 
   return { kind: "fit", run, task, meta, record };
 }
 
-const PLAIN_META = /^\{"enqueuedAt":\d{1,15}\}$/;
+const PLAIN_META = /^\{"enqueuedAt":(\d{1,15})(?:,"traceparent":"([0-9a-f-]{55})")?(,"isOfMany":true)?\}$/;
 const PLAIN_META_AT = '{"enqueuedAt":'.length;
+/** No meta is so long that says the time alone, and none shorter that says a trace. */
+const TRACED_META = 60;
 
-/** True for what nearly all entries are: of a task that is no cron, with nothing said of the run but when it was dispatched. */
+/** True for what nearly all entries are: of a task that is no cron, with nothing said of the run but when it was dispatched, and in which trace. */
 function isPlain({ v, attempt, expires, meta }: Entry, { cron }: TaskRecord): boolean {
   if (v !== ENTRY_VERSION || cron !== undefined || expires !== 0) return false;
   return attempt >= 1 && Number.isInteger(attempt) && PLAIN_META.test(meta);
 }
 
 function plainMeta(text: string): EntryMeta {
-  return { enqueuedAt: Number(text.slice(PLAIN_META_AT, -1)) };
+  if (text.length < TRACED_META) return { enqueuedAt: Number(text.slice(PLAIN_META_AT, -1)) };
+  const [, enqueuedAt, traceparent, isOfMany] = PLAIN_META.exec(text) ?? [];
+  const meta = { enqueuedAt: Number(enqueuedAt), traceparent };
+  return isOfMany === undefined ? meta : { ...meta, isOfMany: true };
 }
 
 /** An entry's meta; undefined when it is not what we write. Fields that this version does not know are kept. */

@@ -30,11 +30,12 @@ export function startOf(attempt: Attempt): EventDraft<"run.started"> {
   const { meta, hold } = attempt;
   const at = nowOf(hold);
   const waitedMs = Math.max(0, at - (meta.dueAt ?? meta.enqueuedAt));
-  if (meta.cron === undefined && attempt.carrier.traceparent === undefined) {
+  if (meta.cron === undefined) {
     const { delivery, entry } = hold.delivery;
     const { run, task } = entry;
+    const { traceparent } = attempt.carrier;
     const plain = { type: "run.started", run, task, attempt: entry.attempt, delivery, at, waitedMs } as const;
-    return plain as typeof plain & WithWorker;
+    return asEvent(plain, traceparent);
   }
   const slot = meta.cron === undefined ? undefined : { schedule: meta.cron.schedule, slot: meta.cron.at };
   return { type: "run.started", ...ofAttempt(attempt), waitedMs, ...slot };
@@ -42,13 +43,21 @@ export function startOf(attempt: Attempt): EventDraft<"run.started"> {
 
 /** The event by which an attempt ends that has done its work. */
 function successEvent(attempt: Attempt, durationMs: number): EventDraft<"run.succeeded"> {
-  if (attempt.carrier.traceparent !== undefined) return { type: "run.succeeded", ...ofAttempt(attempt), durationMs };
-  const { hold } = attempt;
+  const { hold, carrier } = attempt;
   const { delivery, entry } = hold.delivery;
   const { run, task } = entry;
   const at = nowOf(hold);
   const plain = { type: "run.succeeded", run, task, attempt: entry.attempt, delivery, at, durationMs } as const;
-  return plain as typeof plain & WithWorker;
+  return asEvent(plain, carrier.traceparent);
+}
+
+/** With the trace context, when there is one. */
+function asEvent<T extends object>(
+  plain: T & { traceparent?: string },
+  traceparent: string | undefined,
+): T & WithWorker {
+  if (traceparent !== undefined) plain.traceparent = traceparent;
+  return plain as T & WithWorker;
 }
 
 /** It has done its work. */
