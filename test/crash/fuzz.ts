@@ -1,3 +1,4 @@
+import { ENTRY_FIELD } from "../../streams/entry.ts";
 import type { LaneKeys } from "../../streams/keys.ts";
 import type { Random } from "./random.ts";
 
@@ -35,22 +36,36 @@ const META = [
   "cron",
 ];
 
-/** An entry that none of us wrote: fields and values in turn. */
-export type ForeignEntry = readonly (string | Buffer)[];
+/** An entry that none of us wrote. */
+export interface ForeignEntry {
+  /** Fields and values in turn, as for XADD. */
+  readonly fields: readonly (string | Buffer)[];
+  /** The run that it names, when it still does. */
+  readonly run?: string;
+  /** The idempotency key that it names, if it is one that a run of ours could have. */
+  readonly key?: string;
+}
 
 /** Makes an entry as a stranger, an old tool or a flipped bit may leave it; the same for the same choices. `n` is another one for each. */
 export function foreignEntry(random: Random, keys: LaneKeys, n: number): ForeignEntry {
   const kind = random.between(0, 10);
-  if (kind === 0) return ["hello", "world", "again", String(n)];
-  if (kind === 1) return [bytes(random), bytes(random)];
-  const fields = wholeEntry(random, keys, n);
-  const names = Object.keys(fields);
-  if (kind === 2) delete fields[random.pick(names)];
-  else if (kind === 3) fields.meta = JSON.stringify(strangeMeta(random));
-  else if (kind === 4) fields.v = random.pick(["2", "99", "1.5", "-1", "01", "x"]);
-  else if (kind === 5) fields.task = random.pick(["nobody", "toString", "constructor", "__proto__", "WORK"]);
-  else if (kind < 9) fields[random.pick(names)] = kind < 8 ? random.pick(TEXTS) : bytes(random);
-  return Object.entries(fields).flat();
+  if (kind === 0) return { fields: ["hello", "world", "again", String(n)] };
+  if (kind === 1) return { fields: [bytes(random), bytes(random)] };
+  const parts = wholeEntry(random, keys, n);
+  const { run, key } = parts as { run: string; key: string };
+  const names = Object.keys(parts);
+  if (kind === 2) delete parts[random.pick(names)];
+  else if (kind === 3) parts.meta = JSON.stringify(strangeMeta(random));
+  else if (kind === 4) parts.v = random.pick(["2", "99", "1.5", "-1", "01", "x"]);
+  else if (kind === 5) parts.task = random.pick(["nobody", "toString", "constructor", "__proto__", "WORK"]);
+  else if (kind < 9) parts[random.pick(names)] = kind < 8 ? random.pick(TEXTS) : bytes(random);
+  const field = kind === 6 && random.next() < 0.1 ? "f" : ENTRY_FIELD;
+  return { fields: [field, packed(Object.values(parts))], run, ...(key.includes(":f:") ? { key } : {}) };
+}
+
+/** The parts as an entry has them, one after the other with a NUL between: one that holds a NUL itself moves all that follow. */
+function packed(parts: readonly (string | Buffer)[]): Buffer {
+  return Buffer.concat(parts.flatMap((part, index) => [Buffer.from(index === 0 ? "" : "\0"), Buffer.from(part)]));
 }
 
 function wholeEntry(random: Random, keys: LaneKeys, n: number): Record<string, string | Buffer> {

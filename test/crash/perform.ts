@@ -65,8 +65,10 @@ const STOP_MS = 15_000;
 /** Asks those that are left to stop, as a deploy does. Throws when one does not, or ends with another code than 0. */
 async function stopAll({ all }: Cast): Promise<void> {
   const living = all.filter((actor) => actor.isAlive());
-  for (const actor of living) actor.signal("SIGTERM");
   const late = delay(STOP_MS, "late", { ref: false });
+  const begun = living.map((actor) => actor.says("ready").catch(() => {})); // before that, the signal just ends it
+  await Promise.race([Promise.all(begun), late]);
+  for (const actor of living) actor.signal("SIGTERM");
   const codes = await Promise.all(living.map(({ ended }) => Promise.race([ended, late])));
   const wrong = living.flatMap(({ program, errors }, index) =>
     codes[index] === 0 ? [] : [`a ${program} ended with ${codes[index]}: ${errors().slice(-3).join(" | ")}`],

@@ -40,12 +40,9 @@ async function putAll({ redis, random, size, namespace, queue }: Stage): Promise
   for (let from = 0; from < size; from += 500) {
     const pipeline = redis.pipeline();
     for (let n = from; n < Math.min(size, from + 500); n += 1) {
-      const entry = foreignEntry(random, keys, n);
-      pipeline.xadd(keys.tasks, "*", ...entry);
-      const at = entry.indexOf("key");
-      const run = entry[entry.indexOf("run") + 1];
-      if (at >= 0 && String(entry[at + 1]).startsWith(keys.key("work", "f:").slice(0, -2)) && run !== undefined)
-        pipeline.set(entry[at + 1] as string, run as string);
+      const { fields, run, key } = foreignEntry(random, keys, n);
+      pipeline.xadd(keys.tasks, "*", ...fields);
+      if (key !== undefined && run !== undefined) pipeline.set(key, run);
     }
     await pipeline.exec();
   }
