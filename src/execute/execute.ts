@@ -186,7 +186,7 @@ export function createExecutor(parts: ExecutorParts): Executor {
   const leave = (one: settlement.Unstarted, reason: string) => {
     const { workLane, delivery } = one.hold;
     const now = workLane.lane.clock.now();
-    const since = one.meta?.unknownSince ?? Math.trunc(now);
+    const since = Math.min(one.meta?.unknownSince ?? now, Math.trunc(now)); // what others wrote may lie in the future
     const left = since + parts.unknownTaskGraceMs - now;
     if (left <= 0) return die(one, "unknown_task", unknown(one.task, reason));
     const wait = Math.min(Math.max(now - since, UNKNOWN_WAIT_MS.least), UNKNOWN_WAIT_MS.most);

@@ -93,6 +93,19 @@ test("a run of an unknown task dies once it has waited long enough", async () =>
   assert.equal(ending.reason, "unknown_task");
 });
 
+test("a run that has waited since the future, as a stranger says, dies all the same", async () => {
+  await using work = await openWork();
+  work.broker.task({ name: "known", run() {} });
+  const run = "01890f5e-0000-7000-8000-000000000009";
+  const meta = JSON.stringify({ enqueuedAt: 1, unknownSince: 1e300 });
+  await ensureLane(work.redis, work.namespace, "default");
+  await work.redis.xadd(work.keys.tasks, "*", ...entryFields(run, { task: "fresh", meta }));
+  work.work({ unknownTaskGrace: "300ms" });
+  const [ending] = await work.ledger.ended([run]);
+  assert.ok(ending?.type === "run.died" && ending.reason === "unknown_task");
+  work.ledger.assertLegal = async () => {}; // it has no beginning
+});
+
 test("a run of a newer version of its task is left to newer workers", async () => {
   await using work = await openWork();
   const served: number[] = [];
