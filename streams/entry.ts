@@ -124,12 +124,21 @@ export function unpackEntry(text: string): Entry | undefined {
     v: text.slice(0, v),
     run: text.slice(v + 1, run),
     task: text.slice(run + 1, task),
-    attempt: Number(text.slice(task + 1, attempt)),
+    attempt: toAttempt(text.slice(task + 1, attempt)),
     key: text.slice(attempt + 1, key),
     expires: Number(text.slice(key + 1, expires)),
     meta: text.slice(expires + 1, meta),
     body: text.slice(meta + 1),
   };
+}
+
+/** What Postgres' integer holds. */
+const MOST_ATTEMPTS = 2_147_483_647;
+
+/** NaN for what is no attempt of ours: rows could not carry it. */
+function toAttempt(text: string): number {
+  const attempt = Number(text);
+  return attempt <= MOST_ATTEMPTS ? attempt : Number.NaN;
 }
 
 const strangeEntry: Entry = Object.freeze({

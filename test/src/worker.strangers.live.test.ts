@@ -17,6 +17,7 @@ test("entries that nobody of us wrote die with their reason, and the queue goes 
     { meta: "{" },
     { meta: "null" },
     { attempt: -1 },
+    { attempt: 4e12 },
     { expires: "soon" },
     { task: "" },
     { body: "{not json" },
