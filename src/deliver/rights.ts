@@ -12,6 +12,7 @@ export const WORKER_COMMANDS: readonly string[] = [
   ...["ZREMRANGEBYSCORE $ 0 1", "ZSCORE $ a", "ZMSCORE $ a"],
   ...["HGET $ a", "HMGET $ a", "HSET $ a b", "HSETNX $ a b", "HDEL $ a", "HINCRBY $ a 1"],
   ...["GET $", "SET $ a XX", "DEL $", "EXISTS $", "PEXPIRE $ 1", "PEXPIREAT $ 1", "SADD $ a"],
+  ...["MEMORY USAGE $", "XTRIM $ MAXLEN 0"],
 ];
 
 /**
@@ -43,5 +44,5 @@ export async function checkRights(redis: Redis, { meta: key }: LaneKeys): Promis
 }
 
 function nameOf([command = "", first]: readonly string[]): string {
-  return command === "XGROUP" || command === "XINFO" ? `${command}|${first}` : command;
+  return ["XGROUP", "XINFO", "MEMORY"].includes(command) ? `${command}|${first}` : command;
 }
