@@ -20,7 +20,7 @@ await program(async () => {
   return isGood ? 0 : 1;
 });
 
-/** All in one process: half of the time would go into starting one for each file. `npm test` does isolate them. */
+/** All in one process: half of the time would go into starting one for each file. */
 function runTests(files: readonly string[]): Promise<Outcome> {
   if (files.length === 0) return Promise.resolve({ code: 0, output: "" });
   const flags = ["--test", "--test-isolation=none", "--test-force-exit", "--test-timeout=60000"];

@@ -6,18 +6,20 @@ const CONCURRENCY = 20;
 /** Handlers that a worker may have begun, and that are not recorded as ended, when it is killed: one a slot, and as many whose outcome is on its way. */
 const HELD = CONCURRENCY * 2;
 
-/** Every so often kills a worker with -9 and starts another, until told to stop. */
+/** Every so often kills a worker with -9 and starts another, until told to stop. Returns when those that were started last are at work. */
 async function killAndReplace(
   { cast, random, workers }: Stage,
   { everyMs, signal }: { readonly everyMs: number; readonly signal: AbortSignal },
 ): Promise<void> {
-  while (!signal.aborted) {
+  const started: Promise<unknown>[] = [];
+  for (;;) {
     await delay(everyMs, undefined, { signal }).catch(() => {});
-    if (signal.aborted) return;
+    if (signal.aborted) break;
     const alive = cast.all.filter((actor) => actor.program === "worker" && actor.isAlive());
     await random.pick(alive).kill();
-    workers(1, { concurrency: CONCURRENCY }).catch(() => {}); // it may be the next that is killed
+    started.push(workers(1, { concurrency: CONCURRENCY }).catch(() => {})); // it may be the next that is killed
   }
+  await Promise.all(started);
 }
 
 /** Workers are killed with -9 one after the other while runs are dispatched and worked. */
