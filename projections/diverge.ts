@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { DatabasePool } from "slonik";
 import { findEntries, findLastEntry } from "../sql/queries/archive.ts";
-import { type Checkpoint, type NewLife, restartCheckpoint } from "../sql/queries/checkpoints.ts";
+import { type Checkpoint, findCheckpoint, type NewLife, restartCheckpoint } from "../sql/queries/checkpoints.ts";
 import { findLives, type Life } from "../sql/queries/lives.ts";
 import type { Lane } from "../streams/lane.ts";
 import { batchToken, compareIds, type LedgerEntry, splitId, toLedgerEntry } from "../streams/ledger.ts";
@@ -17,7 +17,8 @@ export interface NewLifeDeps {
 
 /**
  * Begins a new life of a lane whose ledger is not the one that was archived: Redis gets another incarnation, and an event that says so; the
- * checkpoint goes to the last entry that both have. Each step can be taken again, and by others: the first to move the checkpoint has done it.
+ * checkpoint goes to the last entry that both have. Each step can be taken again, and by others: the first to move the checkpoint has done it, and
+ * whoever comes after that does nothing.
  */
 export async function beginNewLife(
   { pool, lane, signal }: NewLifeDeps,
@@ -26,12 +27,20 @@ export async function beginNewLife(
 ): Promise<void> {
   const lives = await findLives(pool, checkpoint.lane);
   const seen = await incarnationOf(lane);
+  // Asked after the lives: with those of a new life begun meanwhile, that life would look like an old one, and be followed by yet another.
+  if (await hasMoved(pool, checkpoint)) return;
   // One that the archive does not know yet was drawn by whoever found the lane emptied, or by a step like this that was not finished.
   const incarnation = lives.some((life) => life.incarnation === seen) ? randomBytes(6).toString("hex") : seen;
   const event = { type: "lane.regressed", expected, ...(found === undefined ? {} : { found }) } as const;
   if (!(await regress(lane, { incarnation: seen, next: incarnation, event }, { signal }))) return;
   const shared = await findLastShared({ pool, lane }, checkpoint.lane, lives);
   await restartCheckpoint(pool, checkpoint, toLife(incarnation, shared));
+}
+
+/** Whether somebody else has moved the checkpoint. Rows and checkpoint change together, so a checkpoint that stands proves the rows that were read before. */
+export async function hasMoved(pool: DatabasePool, ours: Checkpoint): Promise<boolean> {
+  const now = await findCheckpoint(pool, ours.lane, ours.projection);
+  return now?.epoch !== ours.epoch || now.incarnation !== ours.incarnation || idOf(now) !== idOf(ours);
 }
 
 function toLife(incarnation: string, shared: LedgerEntry | undefined): NewLife {

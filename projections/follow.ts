@@ -4,7 +4,7 @@ import { type LaneKeys, laneKeys } from "../streams/keys.ts";
 import { type Lane, newIncarnation, openLane, pause } from "../streams/lane.ts";
 import { laneName } from "./archive.ts";
 import { type Commit, commitBatch } from "./commit.ts";
-import { beginNewLife } from "./diverge.ts";
+import { beginNewLife, hasMoved } from "./diverge.ts";
 import { IMPORTED, type LaneDeps, LEDGER } from "./lane-deps.ts";
 import { createPreparer, type Prepared } from "./prepare.ts";
 import { HistoryViolation } from "./projection.ts";
@@ -34,7 +34,7 @@ export async function followLane(deps: LaneDeps, signal: AbortSignal, onProgress
   } catch (error) {
     // What looks like a broken history is none when another projector has been at work since our checkpoint was read.
     const isGrave = error instanceof HistoryViolation || error instanceof HistoryDiverged;
-    if (isGrave && (await hasMoved(deps, checkpoint))) return "lost";
+    if (isGrave && (await hasMoved(deps.pool, checkpoint))) return "lost";
     if (!(error instanceof HistoryDiverged) || deps.settings.onRegression === "pause") throw error;
     deps.announce({
       kind: "problem",
@@ -121,12 +121,6 @@ export class LaneIsImported extends Error {
     super(`The archive of ${lane} is an imported ledger: use another namespace for a queue that is at work.`);
     this.name = "LaneIsImported";
   }
-}
-
-/** Whether somebody else has moved the checkpoint. Rows and checkpoint change together, so a checkpoint that stands proves the rows that were read before. */
-async function hasMoved(deps: LaneDeps, ours: Checkpoint): Promise<boolean> {
-  const now = await findCheckpoint(deps.pool, ours.lane, LEDGER);
-  return now?.epoch !== ours.epoch || now.incarnation !== ours.incarnation || idOf(now) !== idOf(ours);
 }
 
 type Outcome = { prepared: Prepared; commit: Extract<Commit, { outcome: "done" }>; tookMs: number };

@@ -9,6 +9,7 @@ import {
   claimRepair,
   endRepair,
   type Origin,
+  releaseRepair,
   rememberedOf,
   restore,
   type StaleEntry,
@@ -40,13 +41,15 @@ export interface Repaired {
 class Taken extends Error {}
 
 const REASON = "history_diverged";
+/** How long a stopped repair tries to give its claim up. */
+const RELEASE_MS = 2_000;
 const ROWS_AT_ONCE = 200;
 const WITHDRAWN_AT_ONCE = 100;
 
 /**
  * Brings back what a lane has lost with its history, from the archive: runs that were dispatched, have not ended and are not in the lane are appended
- * again under their ids; entries whose runs have ended go. It may be stopped anywhere, and done again by anybody: what it has done by then it
- * finds done. To be called before the new life is projected, so that the rows are those of the lives before. Undefined: another one is at it.
+ * again under their ids; entries whose runs have ended go. It may be stopped anywhere, and done again by anybody, at once: what it has done by
+ * then it finds done. To be called before the new life is projected, so that the rows are those of the lives before. Undefined: another one is at it.
  */
 export async function repairLane(deps: RepairDeps): Promise<Repaired | undefined> {
   const { pool, lane, life, signal } = deps;
@@ -63,6 +66,8 @@ export async function repairLane(deps: RepairDeps): Promise<Repaired | undefined
     return repaired;
   } catch (error) {
     if (error instanceof Taken) return undefined;
+    // Not with the signal, which may be what has stopped it. Without an answer the claim lapses by itself.
+    await releaseRepair(lane, token, { deadline: performance.now() + RELEASE_MS }).catch(() => {});
     throw error;
   }
 }

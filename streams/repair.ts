@@ -47,6 +47,12 @@ export async function endRepair(
   return (await callScript(lane, { script: "claim", keys: [meta, events, tasks], args }, limits))[0] === "ours";
 }
 
+/** Gives a claim up with work left, so that nobody has to wait until it lapses. Nothing when another has it. Throws CallFailed. */
+export async function releaseRepair(lane: Lane, token: string, limits: CallLimits): Promise<void> {
+  const { meta, events, tasks } = lane.keys;
+  await callScript(lane, { script: "claim", keys: [meta, events, tasks], args: [token, 0] }, limits);
+}
+
 /** A run as it is to lie in its lane again. */
 export interface LostRun {
   readonly run: string;

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { sql } from "slonik";
+import { beginNewLife } from "../../projections/diverge.ts";
 import { LEDGER } from "../../projections/lane-deps.ts";
 import { findCheckpoint } from "../../sql/queries/checkpoints.ts";
+import { findLives } from "../../sql/queries/lives.ts";
 import { countByStatus } from "../../sql/queries/task-runs.ts";
 import { enqueue } from "../../streams/enqueue.ts";
 import { isEnding } from "../../streams/events.ts";
@@ -197,6 +199,29 @@ test("a Redis that was emptied gets back every run that had not ended", async (t
   assert.ok([...(await endings(pool)).values()].every((lives) => lives.length === 1));
 });
 
+test("a new life is begun once, also by a projector that still sees the old checkpoint", async (t) => {
+  const { where, pool, redis, lane, projected } = await aWorld(t);
+  const projector = startProjector(t, where);
+  const empty = await snapshot(lane);
+  await enqueueOne(lane);
+  await projected();
+  await projector.stop();
+  await empty.restore();
+  const checkpoint = await findCheckpoint(pool, `${lane.namespace}:default`, LEDGER);
+  assert.ok(checkpoint);
+  const begin = () =>
+    beginNewLife({ pool, lane, signal: new AbortController().signal }, checkpoint, { expected: "a", found: "b" });
+  await Promise.all([begin(), begin(), begin()]);
+  const begun = await redis.hget(lane.keys.meta, "incarnation");
+  await begin();
+  assert.equal(await redis.hget(lane.keys.meta, "incarnation"), begun);
+  const lives = await findLives(pool, checkpoint.lane);
+  assert.deepEqual(
+    lives.map(({ incarnation }) => incarnation),
+    [checkpoint.incarnation, begun],
+  );
+});
+
 test("a repair that is stopped anywhere is finished by the next projector, and done once by several", async (t) => {
   const { where, pool, lane, projected } = await aWorld(t);
   const first = startProjector(t, where);
@@ -212,6 +237,7 @@ test("a repair that is stopped anywhere is finished by the next projector, and d
     const some = [0, 1].map(() => startProjector(t, where));
     await new Promise((resolve) => setTimeout(resolve, 40 + round * 80)); // a point in its work, whichever that is
     await Promise.all(some.map((one) => one.stop()));
+    assert.equal(await lane.redis.hget(lane.keys.meta, "repair"), null); // nobody has to wait for a claim to lapse
   }
   const several = [0, 1, 2].map(() => startProjector(t, where));
   await projected();
