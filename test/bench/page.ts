@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { root } from "../../src/dev/run.ts";
 import { type Report, toTable } from "./report.ts";
 
-const MARKERS = /(<!-- bench -->\n)[\s\S]*?(\n<!-- \/bench -->)/;
+const MARKERS = /(<!-- bench -->\n)[\s\S]*?(<!-- \/bench -->)/;
 const HISTORY = join(root, "test/bench/history.jsonl");
 
 /** Puts a report's table between `<!-- bench -->` and `<!-- /bench -->` of a document. Throws when they are not there. */
@@ -12,7 +12,7 @@ export function writePage(path: string, report: Report): void {
   if (!MARKERS.test(text)) throw new Error(`${path} has no <!-- bench --> and <!-- /bench -->`);
   writeFileSync(
     path,
-    text.replace(MARKERS, (_all, begin, end) => `${begin}${toTable(report)}${end}`),
+    text.replace(MARKERS, (_all, begin, end) => `${begin}${toTable(report)}\n${end}`),
   );
 }
 

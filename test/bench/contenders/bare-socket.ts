@@ -14,8 +14,11 @@ export async function openBareSocket(redisUrl: string): Promise<BareSocket> {
   const socket = createConnection({ host: hostname, port: Number(port), noDelay: true });
   await once(socket, "connect");
   const waiting: { left: number; readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
+  let isAtLineStart = true;
   socket.on("data", (chunk: Buffer) => {
-    if (chunk[0] === 45 || chunk.includes("\n-")) {
+    const isError = (isAtLineStart && chunk[0] === 45) || chunk.includes("\n-"); // an id that is cut in two begins with its "-", too
+    isAtLineStart = chunk.at(-1) === 10;
+    if (isError) {
       waiting[0]?.reject(new Error(`Redis said ${String(chunk).slice(0, 200)}`));
       return;
     }
