@@ -35,10 +35,10 @@ export function inspectEntry(entry: Entry, { task: find, idOf }: InspectParts): 
   const version = Number(entry.v);
   if (entry.v === "" || !Number.isInteger(version) || version < 1) return undecodable("it has no format version `v`");
   const meta = readMeta(entry.meta);
+  if (run !== entry.run) return undecodable(`"${cleanText(entry.run, 60)}" is no run id`);
   if (entry.v !== ENTRY_VERSION && version > Number(ENTRY_VERSION)) {
     return { kind: "unknown", run, task, reason: "newer_format", meta: meta ?? { enqueuedAt: 0 } };
   }
-  if (run !== entry.run) return undecodable(`"${cleanText(entry.run, 60)}" is no run id`);
   if (entry.task === "") return undecodable("it names no task");
   if (!Number.isInteger(entry.attempt) || entry.attempt < 1) return undecodable("its attempt is no number from 1 on");
   if (!Number.isFinite(entry.expires)) return undecodable("its expiry is no number");

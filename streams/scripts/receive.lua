@@ -5,6 +5,7 @@
 -- KEYS: 1 stream (tasks or again)  2 events  3 strikes
 -- ARGV: 1 consumer  2 stream number  3 id  4 delivery  5 header
 -- Returns: { "received", now, delivery, strikes, fields } or { "lost" (its entry is gone) | "moved" (it is not held at this delivery), now }
+--@include taken
 local me, id, mark = ARGV[1], ARGV[3], ARGV[2] .. ' ' .. ARGV[3]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -14,9 +15,7 @@ if not row or row[4] ~= tonumber(ARGV[4]) then return { 'moved', now } end
 local claimed = redis.call('XCLAIM', KEYS[1], 'workers', me, 0, id) -- allowed when memory is full, and lets the rest pass
 if claimed[1] and claimed[1][2] then
   local fields = claimed[1][2]
-  local run, task, attempt = string.match(fields[1] == 'e' and fields[2] or '', '^[^%z]*%z([^%z]*)%z([^%z]*)%z([^%z]*)%z')
-  redis.call('XADD', KEYS[2], '*', 'h', ARGV[5], 'n', 1, 'events', '[{"type":"run.recovered","run":' .. cjson.encode(run or '')
-    .. ',"task":' .. cjson.encode(task or '') .. ',"attempt":' .. (string.match(attempt or '', '^[1-9]%d?%d?%d?%d?$') or '0')
+  redis.call('XADD', KEYS[2], '*', 'h', ARGV[5], 'n', 1, 'events', '[{"type":"run.recovered",' .. told(KEYS[1], ARGV[2], id, fields)
     .. ',"delivery":' .. (row[4] + 1) .. ',"to":' .. cjson.encode(me) .. ',"at":' .. now .. '}]')
   return { 'received', now, row[4] + 1, tonumber(redis.call('HGET', KEYS[3], mark) or '0'), fields }
 end

@@ -4,6 +4,7 @@
 -- KEYS: 1 tasks  2 again  3 workers  4 meta  5 events  6 strikes
 -- ARGV: 1 consumer  2 lease (ms)  3 room  4 header  5 most bytes
 -- Returns: { "taken" | "grace", now, { { stream, id, delivery, "lapsed" | "left", strikes, fields }, … }, lost count, ledger id }
+--@include taken
 local workers, meta, me = KEYS[3], KEYS[4], ARGV[1]
 local lease, room, bytes = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[5])
 redis.call('XACK', KEYS[1], 'workers', '0-1') -- a first write that is allowed when memory is full, and lets the rest pass
@@ -34,12 +35,8 @@ local function take(stream, from, why)
       bytes = bytes - #fields[2]
       room = bytes > 0 and room - 1 or 0
       taken[#taken + 1] = { stream, row[1], row[4] + 1, why, tonumber(redis.call('HGET', KEYS[6], mark) or '0'), fields }
-      local run, task, attempt, _, meta = string.match(fields[1] == 'e' and fields[2] or '', '^[^%z]*%z([^%z]*)%z([^%z]*)%z([^%z]*)%z([^%z]*)%z[^%z]*%z([^%z]*)')
-      local trace = string.match(meta or '', '"traceparent":"([%x%-]+)"')
-      record('{"type":"' .. (why == 'left' and 'run.released' or 'run.redelivered') .. '","run":' .. cjson.encode(run or '')
-        .. ',"task":' .. cjson.encode(task or '') .. ',"attempt":' .. (string.match(attempt or '', '^[1-9]%d?%d?%d?%d?$') or '0')
-        .. ',"delivery":' .. (row[4] + 1) .. ',"from":' .. name .. ',"' .. (why == 'left' and 'worker' or 'to') .. '":' .. cjson.encode(me)
-        .. (trace and ',"traceparent":"' .. trace .. '"' or ''))
+      record('{"type":"' .. (why == 'left' and 'run.released' or 'run.redelivered') .. '",' .. told(KEYS[stream], stream, row[1], fields)
+        .. ',"delivery":' .. (row[4] + 1) .. ',"from":' .. name .. ',"' .. (why == 'left' and 'worker' or 'to') .. '":' .. cjson.encode(me))
     end
   end
 end

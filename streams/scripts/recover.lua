@@ -4,6 +4,7 @@
 -- KEYS: 1 stream (tasks or again)  2 events  3 tasks  4 strikes
 -- ARGV: 1 consumer  2 stream number  3 from (id, exclusive)  4 chunk  5 room  6 header
 -- Returns: { next from ("" when the chunk reached what was never delivered), now, { { stream, id, delivery, "left", strikes, fields }, … } }
+--@include taken
 local stream, me, chunk, room = KEYS[1], ARGV[1], tonumber(ARGV[4]), tonumber(ARGV[5])
 redis.call('XACK', KEYS[3], 'workers', '0-1') -- a first write that is allowed when memory is full, and lets the rest pass
 local time = redis.call('TIME')
@@ -36,10 +37,8 @@ for i, entry in ipairs(entries) do
     local delivery = math.min(60000, 100 + math.floor(math.abs(now - tonumber(string.match(id, "^%d+"))) / 1000))
     redis.call('XCLAIM', stream, 'workers', me, 0, id, 'RETRYCOUNT', delivery, 'FORCE')
     found[#found + 1] = { tonumber(ARGV[2]), id, delivery, 'left', tonumber(redis.call('HGET', KEYS[4], ARGV[2] .. ' ' .. id) or '0'), fields }
-    local run, task, attempt = string.match(fields[1] == 'e' and fields[2] or '', '^[^%z]*%z([^%z]*)%z([^%z]*)%z([^%z]*)%z')
-    events[#events + 1] = '{"type":"run.recovered","run":' .. cjson.encode(run or '') .. ',"task":' .. cjson.encode(task or '')
-      .. ',"attempt":' .. (string.match(attempt or '', '^[1-9]%d?%d?%d?%d?$') or '0')
-      .. ',"delivery":' .. delivery .. ',"to":' .. cjson.encode(me) .. ',"at":' .. now .. '}'
+    events[#events + 1] = '{"type":"run.recovered",' .. told(stream, ARGV[2], id, fields) .. ',"delivery":' .. delivery
+      .. ',"to":' .. cjson.encode(me) .. ',"at":' .. now .. '}'
   end
 end
 if #events > 0 then redis.call('XADD', KEYS[2], '*', 'h', ARGV[6], 'n', #events, 'events', '[' .. table.concat(events, ',') .. ']') end

@@ -19,6 +19,8 @@ export interface Verdict {
   readonly refused: number;
   /** Runs whose history is not legal by the state machine. */
   readonly illegal: number;
+  /** What was not legal about them, for the first few. */
+  readonly wrongTurns: readonly string[];
   /** Rows in Postgres that differ from a fold of the ledger; undefined when nothing was projected. */
   readonly projectionDifference: number | undefined;
   /** Starts of handlers beyond one per run and attempt. */
@@ -82,6 +84,7 @@ export async function judge(records: Records): Promise<Verdict> {
     zombieWrites: tally.zombieWrites,
     refused: tally.refused,
     illegal: all.filter(({ isIllegal }) => isIllegal).length,
+    wrongTurns: tally.wrongTurns.slice(0, 5),
     projectionDifference: records.projectionDifference,
     ...(await countEffects(tally, records.effects)),
     leftOver: await leftOver(redis, namespace, queue),

@@ -20,6 +20,8 @@ export interface Tally {
   zombieWrites: number;
   /** Results that were refused, and noted. */
   refused: number;
+  /** The first event of each run that its history does not allow, in words. */
+  readonly wrongTurns: string[];
   /** When each run ended, in ms since 1970. */
   readonly endedAt: number[];
   /** From whom a run was taken over, and when. */
@@ -28,7 +30,7 @@ export interface Tally {
 
 /** A tally of nothing. */
 export function emptyTally(): Tally {
-  return { runs: new Map(), zombieWrites: 0, refused: 0, endedAt: [], takeovers: [] };
+  return { runs: new Map(), zombieWrites: 0, refused: 0, wrongTurns: [], endedAt: [], takeovers: [] };
 }
 
 /** Takes an event in. With `mayAppear`, a run may be there without having been enqueued: somebody else wrote its entry. */
@@ -36,8 +38,10 @@ export function take(tally: Tally, event: LedgerEvent | UnknownEvent, mayAppear 
   if (!isLedgerEvent(event) || !("run" in event) || event.run === undefined) return;
   const run = runOf(tally, event, mayAppear);
   const next = evolve(run.state, event);
-  if (next === undefined) run.isIllegal = true;
-  else run.state = next;
+  if (next === undefined) {
+    if (!run.isIllegal) tally.wrongTurns.push(`${event.type} of ${event.run}, which was ${run.state}`);
+    run.isIllegal = true;
+  } else run.state = next;
   if (isEnding(event.type)) {
     run.endings += 1;
     tally.endedAt.push(event.at);

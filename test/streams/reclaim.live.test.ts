@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { enqueue } from "../../streams/enqueue.ts";
 import type { Delivery } from "../../streams/entry.ts";
+import { derivedId, isRunId } from "../../streams/ids.ts";
 import type { Lane } from "../../streams/lane.ts";
 import { beat, read, reclaim } from "../../streams/leases.ts";
 import { settle } from "../../streams/settle.ts";
@@ -270,7 +271,7 @@ test("a reclaim whose answer was lost is made good by asking again: nothing is t
   await ledger(lane); // asserts that no token is shared
 });
 
-test("reclaiming works without groups and with strangers' entries", async () => {
+test("reclaiming works without groups and with strangers' entries, which get the run ids that a worker gives them", async () => {
   const lane = await freshLane(redis);
   await redis.del(lane.keys.again);
   await redis.xadd(lane.keys.tasks, "*", "attempt", "1e5", "meta", '{"traceparent":"zz');
@@ -282,14 +283,16 @@ test("reclaiming works without groups and with strangers' entries", async () => 
   await redis.call("XREADGROUP", ...args);
   await aWorker(lane, "w");
   await lapse(lane, "dead");
-  assert.equal((await reclaimAs(lane, "w")).taken.length, 3);
+  const { taken } = await reclaimAs(lane, "w");
+  const ids = taken.map(({ id }) => derivedId(lane.keys.tag, "1", id));
+  assert.deepEqual(ids.map(isRunId), [true, true, true]);
   const events = (await ledger(lane)) as unknown as Record<string, unknown>[];
   assert.deepEqual(
     events.map(({ type, run, task, attempt }) => [type, run, task, attempt]),
     [
-      ["run.redelivered", "", "", 0],
-      ["run.redelivered", "", "", 0],
-      ["run.redelivered", "✓", 'q"\\\u0001', 0],
+      ["run.redelivered", ids[0], "(none)", 0],
+      ["run.redelivered", ids[1], "(none)", 0],
+      ["run.redelivered", ids[2], 'q"\\\u0001', 0],
       ["worker.lost", undefined, undefined, undefined],
     ],
   );

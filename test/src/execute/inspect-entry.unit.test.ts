@@ -42,6 +42,10 @@ test("a run without an id of its own gets one by its entry", () => {
   assert.deepEqual([found.kind, found.run], ["undecodable", "derived"]);
 });
 
+test("a newer format without a run id is damaged, too: waiting would give it another id each time", () => {
+  assert.equal(inspectEntry({ ...whole, v: "2", run: "?" }, parts).kind, "undecodable");
+});
+
 test("any fields at all are judged without a throw, and named so that they can be recorded", () => {
   const field = fc.oneof(fc.string({ unit: "binary" }), fc.constantFrom("1", run, "known", "{}", '{"enqueuedAt":1}'));
   fc.assert(
