@@ -43,7 +43,7 @@ const scripts = Object.fromEntries(SCRIPTS.map((name) => [name, load(name)])) as
 /** A script's text. A line `--@include NAME` stands for the text of another: scripts cannot call each other. */
 function read(name: string): string {
   const text = readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), "utf8");
-  return text.replace(/^--@include (\w+)$/m, (_, other: string) => read(other));
+  return text.replace(/^--@include ([\w/]+)$/m, (_, other: string) => read(other));
 }
 
 function load(name: ScriptName): Script {

@@ -2,7 +2,7 @@ import { chmodSync, cpSync, existsSync, globSync } from "node:fs";
 import { join } from "node:path";
 import { root, runTool } from "./run.ts";
 
-const COPIED = ["streams/scripts/*.lua", "sql/migrations/*.sql", "src/**/*.mjs"];
+const COPIED = ["streams/scripts/**/*.lua", "sql/migrations/*.sql", "src/**/*.mjs"];
 
 /**
  * Emits JavaScript and declarations into a folder, in the layout of the sources, with what they read at run time beside

@@ -5,7 +5,7 @@
 -- KEYS: 1 stream (tasks or again)  2 events  3 strikes
 -- ARGV: 1 consumer  2 stream number  3 id  4 delivery  5 header
 -- Returns: { "received", now, delivery, strikes, fields } or { "lost" (its entry is gone) | "moved" (it is not held at this delivery), now }
---@include taken
+--@include parts/taken
 local me, id, mark = ARGV[1], ARGV[3], ARGV[2] .. ' ' .. ARGV[3]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

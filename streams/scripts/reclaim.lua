@@ -4,7 +4,7 @@
 -- KEYS: 1 tasks  2 again  3 workers  4 meta  5 events  6 strikes
 -- ARGV: 1 consumer  2 lease (ms)  3 room  4 header  5 most bytes
 -- Returns: { "taken" | "grace", now, { { stream, id, delivery, "lapsed" | "left", strikes, fields }, … }, lost count, ledger id }
---@include taken
+--@include parts/taken
 local workers, meta, me = KEYS[3], KEYS[4], ARGV[1]
 local lease, room, bytes = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[5])
 redis.call('XACK', KEYS[1], 'workers', '0-1') -- a first write that is allowed when memory is full, and lets the rest pass

@@ -4,7 +4,7 @@
 -- KEYS: 1 stream (tasks or again)  2 events  3 tasks  4 strikes
 -- ARGV: 1 consumer  2 stream number  3 from (id, exclusive)  4 chunk  5 room  6 header
 -- Returns: { next from ("" when the chunk reached what was never delivered), now, { { stream, id, delivery, "left", strikes, fields }, … } }
---@include taken
+--@include parts/taken
 local stream, me, chunk, room = KEYS[1], ARGV[1], tonumber(ARGV[4]), tonumber(ARGV[5])
 redis.call('XACK', KEYS[3], 'workers', '0-1') -- a first write that is allowed when memory is full, and lets the rest pass
 local time = redis.call('TIME')

@@ -43,7 +43,12 @@ export async function perform(
   const allowed = scenario.allowedDuplicates(size, deaths.size);
   const noise = noiseOf(stage.cast.all);
   await attempt(async () => failures.push(...((await scenario.check?.(stage)) ?? [])));
-  failures.push(...notes, ...verdict.wrongTurns, ...(different ?? []).slice(0, 5), ...marksMissed(scenario, { size, allowed, verdict }));
+  failures.push(
+    ...notes,
+    ...verdict.wrongTurns,
+    ...(different ?? []).slice(0, 5),
+    ...marksMissed(scenario, { size, allowed, verdict }),
+  );
   if (connectionsLeft > 0) failures.push(`${connectionsLeft} connections were left`);
   if (noise.strange.length > 0)
     failures.push(`on standard error: ${noise.strange.slice(0, 5).join(" | ").slice(0, 500)}`);
