@@ -29,6 +29,9 @@ export interface Cast extends AsyncDisposable {
   readonly all: readonly Actor[];
 }
 
+/** Processes are started by the hundred: what the first of them has compiled, the others need not compile again. */
+const NODE_COMPILE_CACHE = join(import.meta.dirname, "../../node_modules/.cache/crash");
+
 /** Gathers a cast whose processes all see these variables. */
 export function gather(env: Readonly<Record<string, string>>): Cast {
   const all: Actor[] = [];
@@ -39,7 +42,7 @@ export function gather(env: Readonly<Record<string, string>>): Cast {
     start(program, more) {
       const file = join(import.meta.dirname, "programs", `${program}.ts`);
       const child = spawn(process.execPath, ["--conditions=tasktrail-source", file], {
-        env: { ...process.env, NODE_OPTIONS: "", LOG_LEVEL: "warn", ...env, ...more },
+        env: { ...process.env, NODE_OPTIONS: "", NODE_COMPILE_CACHE, LOG_LEVEL: "warn", ...env, ...more },
         stdio: ["ignore", "pipe", "pipe"],
       });
       const actor = act(child, program, deaths);

@@ -1,11 +1,13 @@
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
+import type { Server } from "../../../src/dev/server.ts";
 import type { LedgerEvent } from "../../../streams/events.ts";
 import { derivedId } from "../../../streams/ids.ts";
 import { topicKey } from "../../../streams/keys.ts";
 import type { Actor } from "../cast.ts";
-import { openJournal } from "../journal.ts";
+import { openJournal, readJournal } from "../journal.ts";
 import { readLedger } from "../oracle.ts";
+import { FATES } from "../programs/fates.ts";
 import type { Scenario, Stage } from "../scenario.ts";
 
 const CONCURRENCY = 50;
@@ -24,10 +26,11 @@ export const outboxChaos: Scenario = {
     const relays = [stage.cast.start("projector", {}), stage.cast.start("relay", {})];
     await Promise.all(relays.map((relay) => relay.says("ready")));
     const done = new AbortController();
-    const harming = harm(stage, relays, done.signal);
-    await transactions(stage);
-    done.abort();
+    const counts: Counts = {};
+    const harming = harm(stage, relays, counts, done.signal);
+    await transactions(stage, counts).finally(() => done.abort());
     await harming;
+    stage.remark(toRemark(counts));
     await settle(stage);
   },
   check: dispatchedEqualsCommitted,
@@ -113,41 +116,77 @@ async function prepare(stage: Stage): Promise<void> {
 
 function apply(
   stage: Stage,
-  order: { readonly count: number; readonly inFlight: number; readonly pauseMs: number },
+  order: { readonly count: number; readonly inFlight: number; readonly pauseMs: number; readonly fates?: string },
 ): Actor {
   const whole = { ...order, seed: stage.random.between(1, 1_000_000) };
   return stage.cast.start("application", { CRASH_ORDER: JSON.stringify(whole) });
 }
 
-/** Has applications make transactions until enough were made, a third of them killed in the middle of it. */
-async function transactions(stage: Stage): Promise<void> {
-  const share = Math.max(150, Math.ceil(stage.size / 20)); // to start a process takes as long as hundreds of transactions
-  for (let made = 0; made < stage.size; made += share) {
-    const application = apply(stage, { count: share, inFlight: 20, pauseMs: share < 1_000 ? 20 : 0 });
-    await application.says("ready");
-    if (stage.random.between(0, 3) < 1) {
-      await delay(stage.random.between(20, 600));
-      await application.kill();
-    } else await application.ended;
-  }
+/** How transactions ended, as far as their application has lived to tell; and which things were killed how often. */
+type Counts = Record<string, number>;
+
+/** Applications that make transactions side by side, and how many transactions of each are on their way at once. */
+const APPLICATIONS = 2;
+const IN_FLIGHT = 20;
+
+/** Has applications make transactions until so many have ended one way or another, a third of the applications killed in the middle of it. */
+async function transactions(stage: Stage, counts: Counts): Promise<void> {
+  const { size, random } = stage;
+  const share = Math.max(150, Math.ceil(size / 100)); // to start a process takes as long as hundreds of transactions
+  let applicationCount = 0;
+  const made = () => FATES.reduce((sum, fate) => sum + (counts[fate] ?? 0), 0);
+  const side = async () => {
+    while (made() < size) {
+      applicationCount += 1;
+      const fates = `${stage.journals.told}-of-application-${applicationCount}`;
+      const pauseMs = size < 1_000 ? 40 : 0; // so that a small number meets a few faults, too
+      const application = apply(stage, { count: share, inFlight: IN_FLIGHT, pauseMs, fates });
+      await application.says("ready");
+      if (random.between(0, 3) < 1) await Promise.race([application.ended, delay(random.between(20, 2_000))]);
+      else await application.ended;
+      if (application.isAlive()) {
+        await application.kill();
+        count(counts, "application");
+      }
+      for await (const [fate = ""] of readJournal(fates)) count(counts, fate);
+    }
+  };
+  await Promise.all(Array.from({ length: APPLICATIONS }, side));
 }
 
-/** Kills something every now and then, and brings it back. */
-async function harm(stage: Stage, relays: Actor[], signal: AbortSignal): Promise<void> {
+function count(counts: Counts, what: string): void {
+  counts[what] = (counts[what] ?? 0) + 1;
+}
+
+/** What is killed besides applications; the first two are relays, the others servers. */
+const HARMED = ["projector", "relay", "Redis", "Postgres"] as const;
+
+/** Kills something every now and then, and brings it back; many transactions have a little more peace in between. */
+async function harm(stage: Stage, relays: Actor[], counts: Counts, signal: AbortSignal): Promise<void> {
+  const [least, most] = stage.size < 50_000 ? [300, 1_200] : [500, 3_500];
   while (!signal.aborted) {
-    await delay(stage.random.between(300, 1_200));
-    const which = Math.floor(stage.random.between(0, 4));
-    const server = which === 2 ? stage.server : which === 3 ? stage.postgres : undefined;
-    if (server !== undefined) {
+    await delay(stage.random.between(least, most));
+    const which = stage.random.between(0, HARMED.length);
+    const what = HARMED[which] as (typeof HARMED)[number];
+    count(counts, what);
+    if (what === "Redis" || what === "Postgres") {
+      const server = what === "Redis" ? stage.server : (stage.postgres as Server);
       await server.kill();
       await delay(stage.random.between(50, 1_000));
       await server.restart();
       continue;
     }
     await relays[which]?.kill();
-    relays[which] = stage.cast.start(which === 0 ? "projector" : "relay", {});
+    relays[which] = stage.cast.start(what, {});
     await relays[which]?.says("ready");
   }
+}
+
+/** What was done, for whoever reads the verdict. */
+function toRemark(counts: Counts): string {
+  const list = (names: readonly string[]) =>
+    names.map((name) => `${name.replace("_", " ")} ${counts[name] ?? 0}`).join(", ");
+  return `transactions ${list(FATES)}; killed ${list(["application", ...HARMED])}`;
 }
 
 /** Waits until everything that committed has ended, and tells the oracle what that is. */
