@@ -17,7 +17,7 @@ export interface Landing {
 }
 
 /** Records on their way into one lane. */
-export interface Outbox {
+export interface Coalescer {
   /** Resolves when Redis has the record; rejects when it has not by the deadline (on `performance.now()`), with what `enqueue` throws. */
   add(record: EnqueueRecord, deadline: number): Promise<Landing>;
   /** The same for records that go in one call of their own: all or none. At most what `cutIntoCalls` puts into one. */
@@ -32,8 +32,8 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-/** What an outbox works with. `answerWithinMs`: a connection that stays silent for so long is taken for dead. */
-export interface OutboxParts {
+/** What a coalescer works with. `answerWithinMs`: a connection that stays silent for so long is taken for dead. */
+export interface CoalescerParts {
   readonly lane: Lane;
   readonly answerWithinMs: number;
   /** Called before each call is sent. */
@@ -46,7 +46,7 @@ export interface OutboxParts {
  * Gathers the records of one tick into one call. While calls are on their way, what comes in is gathered until the
  * event loop has read what Redis answered, so that the busier it is, the larger the calls are.
  */
-export function createOutbox({ lane, answerWithinMs, onCall, onTaken }: OutboxParts): Outbox {
+export function createCoalescer({ lane, answerWithinMs, onCall, onTaken }: CoalescerParts): Coalescer {
   let pending: Waiting[] = [];
   let callCount = 0;
   let isScheduled = false;

@@ -6,7 +6,7 @@ import { createRedisClock, type Lane, openLane, type RedisClock, registerQueue }
 import type { Durability } from "../define/broker.ts";
 import { invalidOption } from "../errors.ts";
 import { askBy, Unanswered } from "./ask.ts";
-import { createOutbox, type Outbox } from "./coalesce.ts";
+import { type Coalescer, createCoalescer } from "./coalesce.ts";
 import type { Connection } from "./connection.ts";
 import { createConfirm, whyNot } from "./durability.ts";
 
@@ -14,7 +14,7 @@ import { createConfirm, whyNot } from "./durability.ts";
 export interface DispatchLane {
   readonly lane: Lane;
   readonly runIds: RunIds;
-  readonly outbox: Outbox;
+  readonly coalescer: Coalescer;
   /** Waits until Redis vouches for what it has just taken, if that is asked for. Throws Unconfirmed at the deadline (on `performance.now()`). */
   readonly confirm: ((deadline: number) => Promise<void>) | undefined;
 }
@@ -78,7 +78,7 @@ export function createLanes(parts: LanesParts): Lanes {
     const { incarnation } = parts;
     const lane = holding(openLane({ redis, namespace: parts.namespace(), queue, incarnation, clock }), connection);
     const register = once(() => registerQueue(redis, lane.namespace, queue));
-    const outbox = createOutbox({
+    const coalescer = createCoalescer({
       lane,
       answerWithinMs: parts.enqueueTimeoutMs() * 0.4, // so that there is time for another try on a new connection
       onCall() {
@@ -88,7 +88,7 @@ export function createLanes(parts: LanesParts): Lanes {
     });
     const { durability: level } = parts;
     const confirm = level === "async" ? undefined : createConfirm({ lane, level, connection });
-    const made = { lane, runIds: createRunIds(queue), outbox, confirm };
+    const made = { lane, runIds: createRunIds(queue), coalescer, confirm };
     lanes.set(queue, made);
     return made;
   };

@@ -102,7 +102,7 @@ async function dispatchAll(job: Job, way: Way): Promise<Sent[]> {
   let flying: Promise<void> | undefined;
   const sendCall = async (records: readonly EnqueueRecord[]) => {
     const deadline = performance.now() + parts.enqueueTimeoutMs();
-    const call = await lane.outbox.addAll(records, deadline);
+    const call = await lane.coalescer.addAll(records, deadline);
     for (const [index, { run }] of records.entries()) sent.push(toSent({ call, index }, run, queue));
     await lane.confirm?.(deadline);
   };
@@ -110,7 +110,7 @@ async function dispatchAll(job: Job, way: Way): Promise<Sent[]> {
     if (all.length === 1) {
       const record = recordOf(job, way, 0);
       const deadline = performance.now() + parts.enqueueTimeoutMs();
-      sent.push(toSent(await lane.outbox.add(record, deadline), record.run, queue));
+      sent.push(toSent(await lane.coalescer.add(record, deadline), record.run, queue));
       await lane.confirm?.(deadline);
       return sent;
     }

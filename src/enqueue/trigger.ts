@@ -43,10 +43,10 @@ export async function trigger(parts: SendParts, task: TaskRecord): Promise<Sent>
 /** Fires a schedule now, as a slot of its own, past any pause. Throws EnqueueFailed. */
 export async function triggerSchedule(parts: SendParts, order: TriggerOrder): Promise<Sent> {
   const task = { name: order.task, queue: order.queue };
-  const { lane, outbox, confirm } = await openFor(parts, task);
+  const { lane, coalescer, confirm } = await openFor(parts, task);
   const deadline = performance.now() + parts.enqueueTimeoutMs();
   const dispatch = async (slot: ManualSlot, carrier: Carrier) => {
-    const landing = await outbox.add(manualRecord(order, slot, carrier), deadline);
+    const landing = await coalescer.add(manualRecord(order, slot, carrier), deadline);
     await confirm?.(deadline);
     return toSent(landing, slot.run, lane.queue);
   };
