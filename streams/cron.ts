@@ -2,7 +2,7 @@ import { packEntry } from "./entry.ts";
 import type { EventDraft } from "./events.ts";
 import { type CallLimits, callScript, type Lane } from "./lane.ts";
 import { encodeEvents } from "./ledger.ts";
-import { firingKeys, type Standing, toStanding } from "./schedules.ts";
+import { type Standing, toStanding } from "./schedules.ts";
 import { wholeMs } from "./scripts.ts";
 
 /** What a lane keeps of a schedule. */
@@ -172,12 +172,9 @@ export async function fireBackfill(lane: Lane, filling: Backfilling, limits: Cal
       wholeMs(run.dueAt),
       wholeMs(run.slot),
     ]);
-    const sent = {
-      script: "backfill",
-      keys: firingKeys(lane, schedule),
-      args: [...args, ...entries],
-    } as const;
-    const reply = await callScript(lane, sent, limits);
+    const { cron, tasks, events: ledger, scheduled, scheduledEntries, turns } = lane.keys;
+    const keys = [cron, tasks, ledger, scheduled, scheduledEntries, turns(schedule)];
+    const reply = await callScript(lane, { script: "backfill", keys, args: [...args, ...entries] }, limits);
     // The answer to a first try may have got lost: then it is our own call that was there before.
     return reply[0] === "fired" || reply[2] === token;
   } finally {

@@ -38,6 +38,8 @@ export interface LaneKeys {
   readonly cron: string;
   /** hash, for ever: how far the lane has come with each source: `outbox` → number of its last batch, `topic:NAME:GROUP` → position of a subscription. None but the next step is taken. */
   readonly marks: string;
+  /** string, TTL of a second: held by the scheduler that is firing what is due. */
+  readonly firing: string;
   /** hash, 1 to 2 h after last use: the last 16 calls of one writer by `number % 16`, each with its ledger id and exceptions, and until when it is `kept`. */
   calls(incarnation: string): string;
   /** string: idempotency key → run id; to the run's ending, and then to the key's own end. */
@@ -48,8 +50,6 @@ export interface LaneKeys {
   lock(name: string): string;
   /** zset, a week after the last was added: run id → slot, of runs of a schedule that wait for each other, or are waited for. */
   turns(schedule: string): string;
-  /** string, TTL of seconds: held by the scheduler that is firing the schedule. */
-  firing(schedule: string): string;
 }
 
 /** The consumer group of `tasks` and `again`. */
@@ -81,12 +81,12 @@ export function laneKeys(namespace: string, queue: string): LaneKeys {
     cancelled: `${tag}:cancelled`,
     cron: `${tag}:cron`,
     marks: `${tag}:marks`,
+    firing: `${tag}:firing`,
     calls: (incarnation) => `${tag}:calls:${incarnation}`,
     key: (task, key) => `${tag}:key:${task}:${key}`,
     result: (run) => `${tag}:result:${run}`,
     lock: (name) => `${tag}:lock:${name}`,
     turns: (schedule) => `${tag}:turns:${schedule}`,
-    firing: (schedule) => `${tag}:firing:${schedule}`,
   };
 }
 

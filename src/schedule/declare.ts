@@ -63,7 +63,8 @@ export async function settleDebts(deps: FiringDeps, schedule: Schedule, kept: Ke
   for (let round = 0; round < ROUNDS; round += 1) {
     const now = deps.now();
     if (schedule.dueAt === undefined || schedule.dueAt > now) return;
-    await fireDue(deps, schedule, now);
+    const [unfired] = await fireDue(deps, { lane: schedule.lane, schedules: [schedule] });
+    if (unfired !== undefined) throw unfired.error;
   }
 }
 

@@ -1,10 +1,7 @@
 import { reconnectDelayMs } from "../../streams/connect.ts";
-import { CALLS_IN_FLIGHT } from "../../streams/lane.ts";
 import { fireDue } from "./fire.ts";
 import type { Schedule, SchedulerDeps } from "./schedule.ts";
-
-/** Schedules that are fired at a time: while some wait for their locks, others have theirs. */
-const AT_A_TIME = 4 * CALLS_IN_FLIGHT;
+import type { Due } from "./turn.ts";
 
 /** The longest sleep, in ms: a machine that was suspended notices soon after. */
 const LONGEST_SLEEP_MS = 5_000;
@@ -15,13 +12,13 @@ export interface TimeDeps extends SchedulerDeps {
   readonly isCurrent: () => boolean;
 }
 
-/** Fires slots as they fall due, until aborted: sleeps until the next one. Returns once what is being fired is done. */
+/** Fires slots as they fall due, those of a lane together, until aborted: sleeps until the next one. Returns once what is being fired is done. */
 export async function keepTime(deps: TimeDeps, signal: AbortSignal): Promise<void> {
   const firing = new Set<Promise<void>>();
   while (!signal.aborted) {
     const due = deps.isCurrent() ? dueNow(deps.schedules, deps.now()) : [];
-    for (const schedule of due.slice(0, AT_A_TIME - firing.size)) {
-      const work: Promise<void> = attend(deps, schedule).finally(() => {
+    for (const [lane, schedules] of Map.groupBy(due, (one) => one.lane)) {
+      const work: Promise<void> = attend(deps, { lane, schedules }).finally(() => {
         firing.delete(work);
         deps.bell.ring();
       });
@@ -38,7 +35,7 @@ function dueNow(schedules: readonly Schedule[], nowMs: number): Schedule[] {
   return due.sort((a, b) => (a.dueAt as number) - (b.dueAt as number));
 }
 
-/** Until the next slot. A schedule that is due and has to wait for its turn is come back to when one before it is done. */
+/** Until the next slot. */
 function sleepMs({ schedules, now }: SchedulerDeps): number {
   const nowMs = now();
   let next = nowMs + LONGEST_SLEEP_MS;
@@ -46,24 +43,22 @@ function sleepMs({ schedules, now }: SchedulerDeps): number {
   return next > nowMs ? next - nowMs : LONGEST_SLEEP_MS;
 }
 
-/** Fires what a schedule owes. Redis away or full: later again, as the misfire policy then has it. */
-async function attend(deps: SchedulerDeps, schedule: Schedule): Promise<void> {
-  schedule.isBusy = true;
-  try {
-    await fireDue(deps, schedule, deps.now());
-    schedule.failureCount = 0;
-  } catch (error) {
+/** Fires what schedules owe. Redis away or full: later again, as the misfire policy then has it. */
+async function attend(deps: SchedulerDeps, due: Due): Promise<void> {
+  for (const schedule of due.schedules) schedule.isBusy = true;
+  const unfired = await fireDue(deps, due).catch((error: unknown) => {
+    return due.schedules.map((schedule) => ({ schedule, error }));
+  });
+  for (const schedule of due.schedules) schedule.isBusy = false;
+  const failed = new Set(unfired.map(({ schedule }) => schedule));
+  for (const schedule of due.schedules) if (!failed.has(schedule)) schedule.failureCount = 0;
+  for (const { schedule } of unfired) {
     schedule.failureCount += 1;
     schedule.dueAt = deps.now() + reconnectDelayMs(schedule.failureCount);
-    if (schedule.failureCount === 1) {
-      deps.announce({
-        kind: "problem",
-        what: "a slot could not be fired yet",
-        error,
-        facts: { schedule: schedule.name },
-      });
-    }
-  } finally {
-    schedule.isBusy = false;
   }
+  const fresh = unfired.filter(({ schedule }) => schedule.failureCount === 1);
+  const [first] = fresh;
+  if (first === undefined) return;
+  const facts = { schedule: first.schedule.name, ...(fresh.length === 1 ? {} : { others: fresh.length - 1 }) };
+  deps.announce({ kind: "problem", what: "a slot could not be fired yet", error: first.error, facts });
 }

@@ -1,5 +1,6 @@
 import type { Bench } from "./bench.ts";
 import { coldStart } from "./benches/cold-start.ts";
+import { cronBenches } from "./benches/cron.ts";
 import { enqueueBenches } from "./benches/enqueue.ts";
 import { features } from "./benches/features.ts";
 import { latency } from "./benches/latency.ts";
@@ -26,4 +27,5 @@ export const benches: readonly Bench[] = [
   coldStart,
   passed,
   otelBench,
+  ...cronBenches,
 ];

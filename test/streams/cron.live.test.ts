@@ -5,8 +5,8 @@ import { openRedis, ready } from "../../streams/connect.ts";
 import { confirmDeclared, declareSchedule, readSchedules, scheduleNames } from "../../streams/cron.ts";
 import { type Lane, newIncarnation, openLane } from "../../streams/lane.ts";
 import { readEntries } from "../../streams/ledger.ts";
-import { fire } from "../../streams/schedules.ts";
 import { testNamespace, testRedis } from "../support/servers.ts";
+import { fireOne } from "./live-lane.ts";
 
 let redis: Redis;
 before(async () => {
@@ -61,7 +61,7 @@ test("a schedule is read with all that is kept of it, and one that is not there 
 test("a removed schedule leaves nothing behind", async () => {
   const lane = testLane();
   await declareSchedule(lane, { schedule: "sync", known: undefined, definition: "a", events: [] });
-  await fire(lane, { schedule: "sync", last: undefined, slot: 60_000, events: [], run: aRun });
+  await fireOne(lane, { schedule: "sync", last: undefined, slot: 60_000, events: [], run: aRun });
   const removal = { schedule: "sync", definition: undefined, events: [] };
   assert.equal((await declareSchedule(lane, { ...removal, known: "b" })).isWritten, false);
   assert.equal((await declareSchedule(lane, { ...removal, known: "a" })).isWritten, true);
@@ -82,10 +82,10 @@ const aRun = { id: "0198c2f0-0000-5000-8000-000000000000", task: "sync", expires
 test("a slot with a run is counted, and who comes late is told where the schedule stands", async () => {
   const lane = testLane();
   const first = { schedule: "sync", last: undefined, slot: 60_000, events: [], run: aRun };
-  assert.equal((await fire(lane, first)).isFired, true);
+  assert.equal((await fireOne(lane, first)).isFired, true);
   const missed = { schedule: "sync", last: 60_000, slot: 180_000, events: [] };
-  assert.equal((await fire(lane, missed)).isFired, true);
-  assert.deepEqual(await fire(lane, first), {
+  assert.equal((await fireOne(lane, missed)).isFired, true);
+  assert.deepEqual(await fireOne(lane, first), {
     isFired: false,
     why: "taken",
     standing: { last: 180_000, fired: 60_000, firedCount: 1 },
@@ -96,15 +96,15 @@ test("a schedule that was changed since it was read does not fire", async () => 
   const lane = testLane();
   await declareSchedule(lane, { schedule: "sync", known: undefined, definition: "new", events: [] });
   const firing = { schedule: "sync", last: undefined, slot: 60_000, events: [], run: aRun };
-  assert.deepEqual(await fire(lane, { ...firing, definition: "old" }), { isFired: false, why: "changed" });
+  assert.deepEqual(await fireOne(lane, { ...firing, definition: "old" }), { isFired: false, why: "changed" });
   assert.equal(await redis.exists(lane.keys.tasks), 0);
-  assert.equal((await fire(lane, { ...firing, definition: "new" })).isFired, true);
+  assert.equal((await fireOne(lane, { ...firing, definition: "new" })).isFired, true);
 });
 
 test("a slot does not fire before its time on Redis' clock", async () => {
   const lane = testLane();
   const slot = Date.now() + 60_000;
-  const early = await fire(lane, { schedule: "sync", last: undefined, slot, events: [upserted], run: aRun });
+  const early = await fireOne(lane, { schedule: "sync", last: undefined, slot, events: [upserted], run: aRun });
   assert.deepEqual(early, { isFired: false, why: "early" });
   assert.equal(await redis.exists(lane.keys.tasks, lane.keys.events, lane.keys.cron), 0);
 });

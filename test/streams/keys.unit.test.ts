@@ -27,7 +27,7 @@ test("every key of a lane is known, and all share one hash tag", () => {
     result: "{shop:mail}:result:x",
     lock: "{shop:mail}:lock:x",
     turns: "{shop:mail}:turns:x",
-    firing: "{shop:mail}:firing:x",
+    firing: "{shop:mail}:firing",
   });
   assert.equal(new Set(Object.values(named)).size, Object.keys(named).length);
 });

@@ -7,10 +7,11 @@ import { type Enqueued, type EnqueueRecord, enqueue } from "../../streams/enqueu
 import type { Delivery } from "../../streams/entry.ts";
 import type { EventDraft, LedgerEvent, UnknownEvent } from "../../streams/events.ts";
 import { createRunIds } from "../../streams/ids.ts";
-import { ensureLane, type Lane, newIncarnation, openLane } from "../../streams/lane.ts";
+import { type CallLimits, ensureLane, type Lane, newIncarnation, openLane } from "../../streams/lane.ts";
 import { beat, heldBy, read } from "../../streams/leases.ts";
 import { decodeEntry, readEntries } from "../../streams/ledger.ts";
 import { firstIllegal, hasEnded, stateAfter } from "../../streams/run.ts";
+import { type Fired, type Firing, fire } from "../../streams/schedules.ts";
 import type { Settlement } from "../../streams/settle.ts";
 import { testNamespace, testRedis } from "../support/servers.ts";
 
@@ -219,4 +220,10 @@ export async function privateRedis(): Promise<
       await server[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Fires one slot in a call of its own. */
+export async function fireOne(lane: Lane, firing: Firing, limits?: CallLimits): Promise<Fired> {
+  const [fired] = await fire(lane, [firing], limits);
+  return fired as Fired;
 }

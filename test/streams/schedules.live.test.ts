@@ -2,13 +2,14 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { enqueue } from "../../streams/enqueue.ts";
 import type { Lane } from "../../streams/lane.ts";
-import { cancel, fire, promote } from "../../streams/schedules.ts";
+import { cancel, type Firing, fire, promote } from "../../streams/schedules.ts";
 import { settle } from "../../streams/settle.ts";
 import {
   aRun,
   assertLegal,
   enqueueOne,
   failed,
+  fireOne,
   freshLane,
   ledger,
   privateRedis,
@@ -250,7 +251,7 @@ describe("fire", () => {
     const one = () => {
       const record = aRun(lane);
       const run = { id: record.run, task: "send", expires: 0, meta: record.meta, body: record.body };
-      return fire(sameLane(lane), { schedule: "s", last: undefined, slot: SLOT, events: [record.event], run });
+      return fireOne(sameLane(lane), { schedule: "s", last: undefined, slot: SLOT, events: [record.event], run });
     };
     const all = await Promise.all([one(), one(), one()]);
     assert.equal(all.filter(({ isFired }) => isFired).length, 1);
@@ -261,10 +262,43 @@ describe("fire", () => {
 
   test("without a run records what became of the slot", async () => {
     const lane = await freshLane(redis);
-    assert.equal((await fire(lane, { schedule: "s", last: undefined, slot: SLOT, events: [event] })).isFired, true);
-    assert.equal((await fire(lane, { schedule: "s", last: undefined, slot: SLOT, events: [event] })).isFired, false);
-    assert.equal((await fire(lane, { schedule: "s", last: SLOT, slot: SLOT * 2, events: [] })).isFired, true);
+    assert.equal((await fireOne(lane, { schedule: "s", last: undefined, slot: SLOT, events: [event] })).isFired, true);
+    assert.equal((await fireOne(lane, { schedule: "s", last: undefined, slot: SLOT, events: [event] })).isFired, false);
+    assert.equal((await fireOne(lane, { schedule: "s", last: SLOT, slot: SLOT * 2, events: [] })).isFired, true);
     assert.deepEqual(await types(lane), ["slot.missed"]);
+  });
+
+  test("moves many schedules on in one call and one batch; what is refused for one changes nothing for the others", async () => {
+    const lane = await freshLane(redis);
+    const firings = Array.from({ length: 5 }, (_, index): Firing => {
+      const { run: id, meta, body, event: enqueued } = aRun(lane);
+      return {
+        schedule: `s${index}`,
+        last: undefined,
+        slot: SLOT,
+        events: [enqueued],
+        run: { id, task: "send", expires: 0, meta, body },
+      };
+    });
+    const [first, second, third, fourth] = firings as [Firing, Firing, Firing, Firing];
+    await fireOne(lane, second);
+    const early = { ...third, slot: Date.now() + SLOT };
+    const all = await fire(lane, [first, second, early, { ...fourth, definition: "old" }, firings[4] as Firing, first]);
+    assert.deepEqual(
+      all.map((one) => (one.isFired ? "fired" : one.why)),
+      ["fired", "taken", "early", "changed", "fired", "taken"],
+    );
+    const ran = [second, first, firings[4] as Firing].map(({ run }) => run?.id);
+    assert.deepEqual(
+      (await take(lane, "w")).map(({ entry }) => entry.run),
+      ran,
+    );
+    assert.deepEqual(
+      (await ledger(lane)).map((event) => (event as { run?: string }).run),
+      ran,
+    );
+    assert.equal(await redis.xlen(lane.keys.events), 2);
+    await assertLegal(lane);
   });
 
   test("is refused by a full memory, and has not moved the schedule then", async () => {
@@ -274,9 +308,9 @@ describe("fire", () => {
     const run = { id: record.run, task: "send", expires: 0, meta: record.meta, body: record.body };
     const firing = { schedule: "s", last: undefined, slot: SLOT, events: [record.event], run };
     await server.fill();
-    await assert.rejects(fire(lane, firing, { deadline: performance.now() + 500 }), /OOM/);
+    await assert.rejects(fireOne(lane, firing, { deadline: performance.now() + 500 }), /OOM/);
     await server.empty();
-    assert.equal((await fire(lane, firing)).isFired, true);
+    assert.equal((await fireOne(lane, firing)).isFired, true);
     assert.equal(await server.redis.xlen(lane.keys.tasks), 1);
   });
 });

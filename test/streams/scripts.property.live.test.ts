@@ -8,7 +8,7 @@ import type { Delivery, StreamNumber } from "../../streams/entry.ts";
 import type { EventDraft } from "../../streams/events.ts";
 import { ensureLane, type Lane, newIncarnation, openLane } from "../../streams/lane.ts";
 import { beat, heldBy, leave, receiveAgain, reclaim, recover, release } from "../../streams/leases.ts";
-import { cancel, fire, promote } from "../../streams/schedules.ts";
+import { cancel, promote } from "../../streams/schedules.ts";
 import { type Settlement, settle } from "../../streams/settle.ts";
 import { testNamespace } from "../support/servers.ts";
 import {
@@ -17,6 +17,7 @@ import {
   cancelled,
   died,
   failed,
+  fireOne,
   LEASE_MS,
   ledger,
   redis,
@@ -181,7 +182,7 @@ const ACTIONS: Record<string, Action> = {
     const { run, task, meta, body, event } = aRun(world.lane);
     const slot = (world.lastSlot ?? 0) + 1;
     const last = pick % 4 === 0 ? 77 : world.lastSlot; // who knows it wrongly is refused
-    const fired = await fire(world.lane, {
+    const fired = await fireOne(world.lane, {
       schedule: "s",
       last,
       slot,

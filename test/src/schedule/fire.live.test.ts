@@ -171,7 +171,7 @@ test("a lock whose holder has died holds a slot up by two seconds at most", asyn
   await one.refresh();
   const { lane } = one.schedule();
   // Longer than any holder would take it: even then it is only deferred to for a second.
-  await lane.redis.set(lane.keys.firing("sync"), "a dead scheduler", "PX", 60_000);
+  await lane.redis.set(lane.keys.firing, "a dead scheduler", "PX", 60_000);
   const before = performance.now();
   await one.fireAt(start + MINUTE);
   assert.ok(performance.now() - before < 2_000, `took ${performance.now() - before} ms`);
@@ -182,7 +182,7 @@ test("a scheduler that is refused the lock leaves the slot to the holder, and go
   await using two = await schedulers(2, { namespace: testNamespace(), crons: [{ expression: "* * * * *" }] });
   const [a, b] = two.all as [TestScheduler, TestScheduler];
   const { lane } = a.schedule();
-  await lane.redis.set(lane.keys.firing("sync"), a.deps.incarnation, "PX", 1_000);
+  await lane.redis.set(lane.keys.firing, a.deps.incarnation, "PX", 1_000);
   const waiting = b.fireAt(start + MINUTE);
   await a.fireAt(start + MINUTE);
   await waiting;
@@ -242,7 +242,7 @@ test("a scheduler whose clock is five minutes fast fires nothing early, and lear
   const schedule = one.schedule();
   const fast = now + 5 * MINUTE;
   one.clock.set(fast);
-  await fireDue(one.deps, schedule, fast);
+  await fireDue(one.deps, { lane: schedule.lane, schedules: [schedule] });
   const { fired } = await outcomeOf(schedule.lane);
   assert.ok(
     fired.every((slot) => slot <= Date.now()),

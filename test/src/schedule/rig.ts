@@ -103,7 +103,10 @@ export async function testScheduler({
     async fireAt(ms) {
       clock.set(ms);
       for (const schedule of deps.schedules) {
-        while (schedule.dueAt !== undefined && schedule.dueAt <= ms) await fireDue(deps, schedule, ms);
+        const due = { lane: schedule.lane, schedules: [schedule] };
+        while (schedule.dueAt !== undefined && schedule.dueAt <= ms) {
+          for (const { error } of await fireDue(deps, due)) throw error;
+        }
       }
     },
     [Symbol.asyncDispose]: close,
