@@ -27,7 +27,11 @@ else
   for i = 7, #ARGV, 6 do
     local run, task = string.match(ARGV[i], '^[^%z]*%z([^%z]*)%z([^%z]*)%z')
     local due, index = tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
-    local holder = index > 0 and redis.call('SET', KEYS[5 + index], run, 'NX', 'GET', 'PX', ARGV[i + 3])
+    local holder = index > 0 and redis.pcall('SET', KEYS[5 + index], run, 'NX', 'GET', 'PX', ARGV[i + 3])
+    if holder and (holder.err or not string.find(holder, '^[%x-]+$')) then -- what somebody else wrote there is no run, and holds nothing
+      redis.call('SET', KEYS[5 + index], run, 'PX', ARGV[i + 3])
+      holder = false
+    end
     if holder then
       exceptions[#exceptions + 1] = ((i - 7) / 6) .. ' ' .. holder
       ids[#ids + 1] = '-'

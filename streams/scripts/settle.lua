@@ -74,7 +74,7 @@ for _, at in ipairs(ops) do
     redis.call('HINCRBY', KEYS[7], ARGV[at + 1] .. ' ' .. ARGV[at + 2], '1')
   elseif op == 'r' then
     redis.call('SET', KEYS[tonumber(ARGV[at + 1])], ARGV[at + 3], 'PX', ARGV[at + 2])
-  elseif op == 'k' and redis.call('GET', KEYS[tonumber(ARGV[at + 1])]) == ARGV[at + 2] then
+  elseif op == 'k' and redis.pcall('GET', KEYS[tonumber(ARGV[at + 1])]) == ARGV[at + 2] then -- of another type it is no key of ours
     redis.call('PEXPIREAT', KEYS[tonumber(ARGV[at + 1])], ARGV[at + 3]) -- a time that is past deletes it
   elseif op == 'm' then
     redis.call('ZADD', KEYS[4], ARGV[at + 5], ARGV[at + 4])

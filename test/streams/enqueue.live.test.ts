@@ -127,6 +127,16 @@ describe("an idempotency key", () => {
     assert.ok(ttl > 3_000 && ttl <= 5_001, `${ttl} ms`);
   });
 
+  test("that somebody else wrote holds nothing: not a text, and not another type beside runs of the same call", async () => {
+    const lane = await freshLane(redis);
+    await redis.set(lane.keys.key("send", "text"), "not a run");
+    await redis.rpush(lane.keys.key("send", "list"), "x");
+    const runs = [{}, { key: "text" }, { key: "list" }].map((wish) => aRun(lane, { task: "send", ...wish }));
+    assert.equal((await enqueue(lane, runs)).existing.size, 0);
+    assert.equal((await take(lane, "w")).length, 3);
+    assert.equal(await redis.get(lane.keys.key("send", "list")), runs[2]?.run);
+  });
+
   test("keeps the event that comes before a run, also of a run without a key in the same call", async () => {
     const lane = await freshLane(redis);
     const slot = { schedule: "s", task: "send", slot: 1, trigger: "manual", lateMs: 0, timezone: "UTC" } as const;

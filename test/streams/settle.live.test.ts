@@ -160,6 +160,14 @@ describe("an idempotency key", () => {
     assert.equal(await redis.get(lane.keys.key("send", "k")), "another");
   });
 
+  test("whose place somebody else took with another type does not keep the run from its ending", async () => {
+    const { lane, delivery } = await held();
+    await redis.del(lane.keys.key("send", "k"));
+    await redis.rpush(lane.keys.key("send", "k"), "x");
+    await settleAs(lane, "w", succeeded(delivery));
+    assert.equal(await redis.xlen(lane.keys.tasks), 0);
+  });
+
   test("of a strange entry is not touched outside its own lane", async () => {
     const lane = await freshLane(redis);
     const other = await freshLane(redis);
