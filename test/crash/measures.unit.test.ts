@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { slopeOf } from "./memory.ts";
+import { grownOf, slopeOf } from "./memory.ts";
 import { noiseOf } from "./noise.ts";
 import { emptyTally, percentile, recoveryTimes, take, takeoverTimes } from "./tally.ts";
 
@@ -15,7 +15,8 @@ test("noise is the most lines of one class by one process within five seconds, a
 test("memory that grows by a megabyte a second grows by 60 a minute, and the first ten seconds do not count", () => {
   const grown = Array.from({ length: 41 }, (_, at) => ({ at: at * 1_000, mb: at < 10 ? 500 : at }));
   assert.equal(Math.round(slopeOf(grown) as number), 60);
-  assert.equal(slopeOf(grown.slice(0, 25)), undefined);
+  assert.equal(grownOf(grown), 20);
+  assert.deepEqual([slopeOf(grown.slice(0, 25)), grownOf(grown.slice(0, 25))], [undefined, undefined]);
 });
 
 test("recovery is counted from a death to each takeover, and from a fault's end to the next ending", () => {

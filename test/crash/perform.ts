@@ -49,6 +49,9 @@ export async function perform(
     ...(different ?? []).slice(0, 5),
     ...marksMissed(scenario, { size, allowed, verdict }),
   );
+  const { mostGrowthMb = Number.POSITIVE_INFINITY } = scenario;
+  const grown = memory.grown() ?? 0;
+  if (grown > mostGrowthMb) failures.push(`a worker grew by ${grown.toFixed(1)} MB, and ${mostGrowthMb} are allowed`);
   if (connectionsLeft > 0) failures.push(`${connectionsLeft} connections were left`);
   if (noise.strange.length > 0)
     failures.push(`on standard error: ${noise.strange.slice(0, 5).join(" | ").slice(0, 500)}`);

@@ -15,8 +15,9 @@ export interface Played {
 
 /** When, where and by which command the ladder was climbed. To be asked before it is: it tells how busy the machine is. */
 export function conditions({ seed, options }: Played): string {
-  const { small, scenario, size } = options;
-  const given = [small ? "--small" : [], scenario ? ["--scenario", scenario] : [], size ? ["--size", size] : []].flat();
+  const { small = false, ...others } = options;
+  const valued = ["scenario", "size", "at-once"].filter((name) => others[name] !== undefined);
+  const given = [small ? "--small" : [], ...valued.map((name) => [`--${name}`, String(others[name])])].flat();
   const command = ["npm run test:crash --", ...given, "--seed", seed].join(" ");
   const load = (loadavg()[0] as number).toFixed(1);
   const servers = `${basename(redis.path) === "valkey-server" ? "Valkey" : "Redis"} ${redis.version}, PostgreSQL ${postgresVersion()}, Node ${process.versions.node}`;

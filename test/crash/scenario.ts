@@ -22,6 +22,10 @@ export interface Scenario {
   readonly hasPostgres?: boolean;
   /** More arguments for Postgres. */
   readonly postgresArgs?: readonly string[];
+  /** MB by which no worker's memory may grow once it is warm. Default: it is told, and no mark. */
+  readonly mostGrowthMb?: number;
+  /** Whether it needs the machine for itself, for what it measures or for how much it does. Default false. */
+  readonly isAlone?: boolean;
   /** Whether entries are put in that nobody dispatched: their histories begin in the middle. */
   readonly hasForeign?: boolean;
   play(stage: Stage): Promise<void>;

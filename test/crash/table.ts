@@ -31,14 +31,14 @@ export function toTable(reports: readonly Report[]): string {
   return [line(COLUMNS.map(([name]) => name)), line(COLUMNS.map(() => "---")), ...rows].join("\n");
 }
 
-/** What came of all of it, in one sentence. */
-export function toSummary(reports: readonly Report[]): string {
+/** What came of all of it, in one sentence. `tookMs` is less than what the scenarios took, for some are played side by side. */
+export function toSummary(reports: readonly Report[], tookMs: number): string {
   const sum = (of: (report: Report) => number) => reports.reduce((total, report) => total + of(report), 0);
   const missed = reports.filter(({ failures }) => failures.length > 0).map(({ scenario }) => scenario);
   const zero = ["lost", "doubleEndings", "zombieWrites", "illegal"] as const;
   const broken = sum(({ verdict }) => zero.reduce((total, mark) => total + verdict[mark], 0));
   return [
-    `${reports.length - missed.length} of ${reports.length} scenarios passed, with ${sum(({ verdict }) => verdict.told)} runs dispatched, in ${Math.round(sum(({ tookMs }) => tookMs) / 1_000)} s.`,
+    `${reports.length - missed.length} of ${reports.length} scenarios passed, with ${sum(({ verdict }) => verdict.told)} runs dispatched, in ${Math.round(tookMs / 1_000)} s.`,
     `Lost, ended twice, written by zombies or illegal: ${broken}. Rows that differ: ${sum(({ verdict }) => verdict.projectionDifference ?? 0)}.`,
     `Started again beside a first start: ${sum(({ verdict }) => verdict.duplicates)}.`,
     ...(missed.length === 0 ? [] : [`Missed: ${missed.join(", ")}.`]),

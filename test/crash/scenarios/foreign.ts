@@ -13,6 +13,7 @@ export const foreignEntries: Scenario = {
   name: "foreign-entries",
   what: "entries that nobody of us wrote, and ours with bytes, fields and numbers changed, lie among runs of ours: each ends once, the rows follow, and ours go through",
   sizes: { ladder: 100_000, small: 1_000 },
+  isAlone: true,
   allowedDuplicates: () => 0,
   expectedDead: () => undefined, // some are whole by chance
   hasPostgres: true,

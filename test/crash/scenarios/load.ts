@@ -8,6 +8,8 @@ export const manyWaiting: Scenario = {
   name: "many-waiting",
   what: "as many runs as this wait before the first worker comes: its memory stays flat, and a read takes as long as of a short queue",
   sizes: { ladder: 1_000_000, small: 20_000 },
+  isAlone: true,
+  mostGrowthMb: 24,
   allowedDuplicates: () => 0,
   async play(stage) {
     const { redis, size, namespace, queue } = stage;
@@ -36,6 +38,7 @@ export const largeBatches: Scenario = {
   name: "large-batches",
   what: "inputs of 10 KB, then of 250 KB, go out as many at once as may be: calls are cut by bytes, so that nobody waits long for Redis",
   sizes: { ladder: 4_000, small: 400 },
+  isAlone: true,
   allowedDuplicates: () => 0,
   async play(stage) {
     const { redis, size } = stage;

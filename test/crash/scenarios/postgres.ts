@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
+import { onSmallDisk } from "../full-disk.ts";
 import type { Order } from "../programs/order.ts";
 import type { Scenario, Stage } from "../scenario.ts";
 
@@ -50,22 +51,29 @@ export const postgresDeadlocks: Scenario = {
     }),
 };
 
-/** Postgres refuses every write for want of room. */
+/** Postgres has no room for another row. */
 export const postgresFull: Scenario = {
   name: "postgres-full",
-  what: "Postgres refuses every row as with a full disk (SQLSTATE 53100, raised by a trigger) for some seconds: runs go on, the projector waits, and the rows equal the ledger's fold",
+  what: "the disk of the rows is full for some seconds (a small one, mounted for it; where that is not allowed, a trigger raises the same SQLSTATE 53100): runs go on, the projector waits, and the rows equal the ledger's fold",
   sizes: { ladder: 5_000, small: 1_000 },
   allowedDuplicates: () => 0,
   hasPostgres: true,
-  play: (stage) =>
-    whileProjecting(stage, () =>
-      withTrigger(
-        stage,
-        "raise exception 'could not extend file: no space left on device' using errcode = '53100';",
-        4_000,
-      ),
-    ),
+  play: (stage) => whileProjecting(stage, () => withClient(stage, (client) => whileFull(stage, client, 4_000))),
 };
+
+async function whileFull(stage: Stage, client: pg.Client, forMs: number): Promise<void> {
+  await using disk = await onSmallDisk(client, "task_runs");
+  stage.remark(disk === undefined ? "by a trigger" : "a disk that was full");
+  if (disk === undefined) return withTrigger(stage, FULL, forMs);
+  disk.fill();
+  const refusal = await client.query(PROBE).catch(({ code }: pg.DatabaseError) => code);
+  if (refusal !== "53100") stage.note("the disk was not full");
+  await delay(forMs);
+  disk.clear();
+}
+
+const PROBE = "create table probe tablespace small as select repeat('x', 1000) from generate_series(1, 100)";
+const FULL = "raise exception 'could not extend file: no space left on device' using errcode = '53100';";
 
 /** Has a worker and a projector at work while something happens, and until all runs have ended. */
 async function whileProjecting(stage: Stage, harm: () => Promise<unknown>): Promise<void> {
