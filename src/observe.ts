@@ -141,6 +141,9 @@ const LEVELS: Readonly<Record<Plain, Line["level"]>> = {
   "role.stopped": "info",
 };
 
+/** Why entries died that others may have written: those chose the task's name, and any number of names would be any number of classes. */
+const STRANGE: readonly string[] = ["undecodable", "unknown_task"];
+
 /** The few events that somebody should hear of without having asked. */
 function wordedEvent(event: Partial<LedgerEvent>): Line | undefined {
   switch (event.type) {
@@ -155,8 +158,9 @@ function wordedEvent(event: Partial<LedgerEvent>): Line | undefined {
       };
     }
     case "run.died": {
-      const { type, run, task, attempt, reason, error } = event;
-      const name = `${type} ${task} ${error?.fingerprint}`;
+      const { type, run, task, attempt, reason = "", error } = event;
+      const isStrange = STRANGE.includes(reason);
+      const name = isStrange ? `${type} ${reason}` : `${type} ${task} ${error?.fingerprint}`;
       return {
         level: "error",
         facts: { run, task, attempt, reason, err: error, ...traceOf(event) },

@@ -218,7 +218,7 @@ test("a broker reaches Redis over TLS, by NODE_EXTRA_CA_CERTS or by a client of 
 /** Runs an example to its end, and gives what it printed. */
 async function play(name: string, env: Readonly<Record<string, string>>): Promise<string> {
   const file = join(import.meta.dirname, "examples", name);
-  const child = spawn(process.execPath, ["--conditions=tasktrail-source", "--import", "tsx", file], {
+  const child = spawn(process.execPath, ["--conditions=tasktrail-source", file], {
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -1,4 +1,6 @@
 // `npm test [-- FILTER... --NODE-TEST-OPTION...]`: the suite, on one private Redis and one private Postgres.
+import { join } from "node:path";
+import { cacheFolder } from "./cache.ts";
 import { program } from "./program.ts";
 import { root, run } from "./run.ts";
 import { openTestServers } from "./servers.ts";
@@ -21,6 +23,7 @@ async function runTests(): Promise<number> {
     env.TASKTRAIL_TEST_REDIS_URL = servers.redis.url;
     env.TASKTRAIL_TEST_DATABASE_URL = servers.postgres.url;
   }
+  env.NODE_COMPILE_CACHE ??= join(cacheFolder(), "compiled"); // most of what a process needs to start has been compiled by another
   const test = async (chosen: readonly string[], ...flags: readonly string[]) => {
     if (chosen.length === 0) return 0;
     return (await run(process.execPath, [...process.execArgv, "--test", ...flags, ...options, ...chosen], { env }))

@@ -9,20 +9,16 @@ import { testDatabase, testNamespace, testRedis } from "../support/servers.ts";
 
 /** Runs an example as a user would, and gives back what it printed. */
 async function runExample(name: string): Promise<string[]> {
-  const child = spawn(
-    process.execPath,
-    ["--conditions=tasktrail-source", "--import", "tsx", join(import.meta.dirname, name)],
-    {
-      env: {
-        ...process.env,
-        REDIS_URL: await testRedis(),
-        DATABASE_URL: await testDatabase(),
-        TASKTRAIL_NAMESPACE: testNamespace(),
-        LOG_LEVEL: "warn",
-      },
-      stdio: ["ignore", "pipe", "pipe"],
+  const child = spawn(process.execPath, ["--conditions=tasktrail-source", join(import.meta.dirname, name)], {
+    env: {
+      ...process.env,
+      REDIS_URL: await testRedis(),
+      DATABASE_URL: await testDatabase(),
+      TASKTRAIL_NAMESPACE: testNamespace(),
+      LOG_LEVEL: "warn",
     },
-  );
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   const [output, errors, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "exit")]);
   assert.equal(code, 0, errors);
   return output.trim().split("\n");

@@ -79,7 +79,7 @@ async function startRole(args: readonly string[], env: Readonly<Record<string, s
 
 function startFront(env: Readonly<Record<string, string>>): ChildProcess {
   const { NODE_TEST_CONTEXT: _runner, ...rest } = process.env;
-  const flags = ["--conditions=tasktrail-source", "--import", "tsx", "--import", "tasktrail/otel"];
+  const flags = ["--conditions=tasktrail-source", "--import", "tasktrail/otel"];
   return spawn(process.execPath, [...flags, shopFront], {
     env: { ...rest, NODE_OPTIONS: "", ...env },
     stdio: ["ignore", "pipe", "inherit"],

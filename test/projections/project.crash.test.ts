@@ -23,7 +23,7 @@ test("projectors that are killed at any moment lose no event and apply none twic
   for (let kill = 0; kill < 6; kill += 1) {
     const env = { ...process.env, NODE_OPTIONS: "", TEST_PROJECTOR: JSON.stringify(where) };
     const children = [0, 1].map(() =>
-      fork(PROCESS, { execArgv: ["--import", "tsx"], env, stdio: ["ignore", "ignore", "inherit", "ipc"] }),
+      fork(PROCESS, { execArgv: [], env, stdio: ["ignore", "ignore", "inherit", "ipc"] }),
     );
     // After some batches, and then at whatever point of the next one it may be.
     for (let batches = 0; batches < 5; batches += 1)

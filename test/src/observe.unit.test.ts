@@ -103,6 +103,13 @@ test("failed attempts and dead runs are told, by what went wrong; successes are 
   assert.equal(lines[0]?.facts.retryAt, "1970-01-01T00:00:00.000Z");
 });
 
+test("entries of strangers are one class, whatever task they name", () => {
+  const { lines, tell } = openObserver();
+  const died = (task: string) => ({ type: "run.died", task, reason: "undecodable" }) as const;
+  tell({ kind: "events.recorded", queue: "default", events: ["a", "b", "c"].map(died) });
+  assert.equal(lines.length, 1);
+});
+
 test("a problem is told in its own words, with its facts", () => {
   const { lines, tell } = openObserver();
   const error = new Error("why");

@@ -27,7 +27,7 @@ export async function startWorkerProcess(
   options: WorkerOptions = {},
 ): Promise<WorkerProcess> {
   const child = fork(new URL("../src/worker/fixtures/worker-process.ts", import.meta.url), {
-    execArgv: ["--import", "tsx"],
+    execArgv: [],
     env: {
       ...process.env,
       NODE_OPTIONS: "",

@@ -5,7 +5,6 @@ import { after } from "node:test";
 import { fileURLToPath } from "node:url";
 
 const main = fileURLToPath(new URL("../../../src/cli/main.ts", import.meta.url));
-const tsx = new URL("../../../node_modules/tsx/dist/loader.mjs", import.meta.url).href;
 
 const started: ChildProcess[] = [];
 
@@ -37,7 +36,7 @@ export interface Given {
 /** Starts the real command line. Variables of servers come from `env` alone. */
 export function startTasktrail(args: readonly string[], { env = {}, cwd = process.cwd() }: Given = {}): ChildProcess {
   const { REDIS_URL: _r, DATABASE_URL: _d, FORCE_COLOR: _f, ...rest } = process.env;
-  const child = spawn(process.execPath, ["--conditions=tasktrail-source", "--import", tsx, main, ...args], {
+  const child = spawn(process.execPath, ["--conditions=tasktrail-source", main, ...args], {
     cwd,
     env: { ...rest, NODE_OPTIONS: "", ...env },
     stdio: "pipe",

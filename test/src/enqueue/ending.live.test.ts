@@ -22,7 +22,7 @@ async function script(
   url: string,
   { namespace = testNamespace(), timeout = "5s" }: { namespace?: string; timeout?: string } = {},
 ): Promise<Said> {
-  const args = ["--import", "tsx", join(root, "test/src/enqueue/script.ts"), what, namespace, timeout];
+  const args = [join(root, "test/src/enqueue/script.ts"), what, namespace, timeout];
   const { code, output } = await run(process.execPath, args, {
     capture: true,
     env: { ...process.env, REDIS_URL: url },

@@ -38,7 +38,7 @@ test("a run whose worker died between commit and settling is settled with its re
   const pay = declare(stage, () => assert.fail("it was run again"));
   const env = { REDIS_URL: stage.redisUrl, DATABASE_URL: stage.database, TASKTRAIL_NAMESPACE: stage.namespace };
   const file = join(import.meta.dirname, "fixtures/inbox-worker.ts");
-  const dying = spawn(process.execPath, ["--conditions=tasktrail-source", "--import", "tsx", file], {
+  const dying = spawn(process.execPath, ["--conditions=tasktrail-source", file], {
     env: { ...process.env, LOG_LEVEL: "warn", ...env },
     stdio: "inherit",
   });

@@ -29,7 +29,7 @@ test("schedulers that are stopped and killed at any moment, and started again, l
   const start = (): ChildProcess => {
     const program = join(import.meta.dirname, "scheduler-process.ts");
     const args = [url, namespace, startMs, epochMs, speed].map(String);
-    const child = spawn(process.execPath, [...process.execArgv, program, ...args], {
+    const child = spawn(process.execPath, [program, ...args], {
       stdio: "inherit",
       env: { ...process.env, LOG_LEVEL: "warn" },
     });
