@@ -142,6 +142,8 @@ const notes = {
     reason: z.string().optional(),
   }),
   "run.fenced": ofAttempt.extend({ refused: z.string() }),
+  /** A dispatch of the outbox whose key another run had: it has become no run, and `existing` stands for it. */
+  "run.joined": ofRun.extend({ existing: z.string() }),
   "run.redriven": ofRun.extend({ as: z.string() }),
   /** Its entry came back with a history of before its ending, which the archive has: the entry is gone again. */
   "run.withdrawn": ofRun.extend({ ending: z.string(), reason: z.string() }),

@@ -1,11 +1,11 @@
-import { isEnding, type LedgerEvent } from "../../streams/events.ts";
+import type { LedgerEvent } from "../../streams/events.ts";
 import { compareIds, type LedgerEntry, splitId } from "../../streams/ledger.ts";
 import type { Ask } from "./ask.ts";
 import type { Follower, Waiter } from "./follow.ts";
 import { eventsOf, readTail, runOf, startOf } from "./tail.ts";
-import { isLive, type Whereabouts } from "./trace.ts";
+import { isLast, isLive, type Whereabouts } from "./trace.ts";
 
-/** What came of waiting: the ending, or none in time, or nothing at all is known of the run. */
+/** What came of waiting: the ending, or that the run has joined another; or none in time; or nothing at all is known of the run. */
 export type Awaited = { readonly event: LedgerEvent } | "none" | "untraced";
 
 /** Waits for endings. */
@@ -90,7 +90,7 @@ async function readBack(
     for (const event of eventsOf(open, page, { queue: first.queue, incarnation: "" })) {
       const run = runOf(event) as string;
       for (const looking of open.get(run) ?? []) looking.isSeen = true;
-      if (isEnding(event.type)) open.delete(run);
+      if (isLast(event.type)) open.delete(run);
     }
     if (open.size === 0) return;
   }

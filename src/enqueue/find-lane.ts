@@ -27,8 +27,8 @@ export async function findLane(places: Places, run: string, firstQueue?: string)
   const candidates = [...new Set([...known, ...listed])].filter(fits);
   if (candidates.length <= 1) return candidates[0] === undefined ? undefined : whereabouts(candidates[0]);
   for (const queue of candidates) {
-    const { status } = await traceRun(ask, whereabouts(queue));
-    if (status !== "unknown") return whereabouts(queue);
+    const { status, joined } = await traceRun(ask, whereabouts(queue));
+    if (status !== "unknown" || joined !== undefined) return whereabouts(queue);
   }
   return undefined;
 }

@@ -1,6 +1,6 @@
 import type { Redis } from "ioredis";
 import { ready, refusal, replaceLink } from "../../streams/connect.ts";
-import { isEnding, type LedgerEvent } from "../../streams/events.ts";
+import type { LedgerEvent } from "../../streams/events.ts";
 import type { LaneKeys } from "../../streams/keys.ts";
 import { pause } from "../../streams/lane.ts";
 import { type LedgerEntry, toLedgerEntry } from "../../streams/ledger.ts";
@@ -8,6 +8,7 @@ import { FIRST_COUNT, nextCount, sizeOf } from "../../streams/paging.ts";
 import type { Notice } from "../middleware.ts";
 import type { Connection } from "./connection.ts";
 import { eventsOf, runOf } from "./tail.ts";
+import { isLast } from "./trace.ts";
 
 /** How long one read waits for news, in ms. Also how long a queue that is new to the reader may wait for its turn. */
 const BLOCK_MS = 1_000;
@@ -25,7 +26,7 @@ export interface Waiter {
 
 /** Reads ledgers as they grow, for whoever waits. */
 export interface Follower {
-  /** Once it has resolved, the waiter is told of every ending that is recorded from then on, until it leaves. */
+  /** Once it has resolved, the waiter is told of every ending that is recorded from then on, `run.joined` included, until it leaves. */
   join(queue: string, keys: LaneKeys, waiter: Waiter): Promise<void>;
   leave(queue: string, waiter: Waiter): void;
   /** Tells waiters of endings that someone else has read. */
@@ -125,7 +126,7 @@ export function createFollower({ connection, lastId, unblock, announce }: Follow
     const waiters = queues.get(queue)?.waiters;
     if (waiters === undefined) return;
     for (const event of eventsOf(waiters, page, { queue, incarnation: "" })) {
-      if (!isEnding(event.type)) continue;
+      if (!isLast(event.type)) continue;
       for (const waiter of waiters.get(runOf(event) ?? "") ?? []) waiter.onEnding(event);
     }
   };

@@ -104,13 +104,19 @@ async function traced({ ask }: HandleParts, { find }: Held): Promise<[Trace, Whe
   return [where === undefined ? { status: "unknown" } : await traceRun(ask, where), where];
 }
 
+/** The run that stands for one which has joined it: both have the same key, and so the same lane. */
+function standing({ task }: Held, run: string, where: Whereabouts): Held {
+  return { run, task, find: async () => ({ ...where, run, entryId: undefined, ledgerId: undefined }) };
+}
+
 async function statusOf(parts: HandleParts, held: Held): Promise<RunStatus> {
-  const [{ status }] = await traced(parts, held);
-  return status;
+  const [{ status, joined }, where] = await traced(parts, held);
+  return joined === undefined || where === undefined ? status : statusOf(parts, standing(held, joined, where));
 }
 
 async function cancelRun(parts: HandleParts, held: Held, reason: string | undefined): Promise<boolean> {
-  const [{ status, taskEntryId, isForgotten }, where] = await traced(parts, held);
+  const [{ status, taskEntryId, isForgotten, joined }, where] = await traced(parts, held);
+  if (joined !== undefined && where !== undefined) return cancelRun(parts, standing(held, joined, where), reason);
   if (where === undefined || (status === "unknown" && isForgotten !== true)) throw runUnknown(held.run);
   if (status === "unknown" || hasEnded(status as RunState)) return false;
   const lane = await parts.lane(where.queue);
@@ -124,11 +130,13 @@ function storable(text: string | undefined): string | undefined {
   return text === undefined ? undefined : String(text).toWellFormed().replaceAll("\0", "").slice(0, 1_000);
 }
 
-async function eventsOfRun(parts: HandleParts, { run, find }: Held): Promise<readonly LedgerEvent[]> {
-  const where = await find();
-  if (where === undefined) throw runUnknown(run);
+async function eventsOfRun(parts: HandleParts, held: Held): Promise<readonly LedgerEvent[]> {
+  const where = await held.find();
+  if (where === undefined) throw runUnknown(held.run);
   const incarnation = await parts.ask((redis) => laneIncarnation(redis, where.keys));
-  return historyOf(parts.ask, where, { incarnation });
+  const history = await historyOf(parts.ask, where, { incarnation });
+  const joined = history.find((event) => event.type === "run.joined")?.existing;
+  return joined === undefined ? history : eventsOfRun(parts, standing(held, joined, where));
 }
 
 async function waitForResult(
@@ -139,7 +147,15 @@ async function waitForResult(
   checkKeys("result()", options, ["timeout"]);
   const { timeout } = options;
   const waitMs = timeout === undefined ? DEFAULTS.resultTimeoutMs : durationMs(timeout, "timeout");
-  const deadline = performance.now() + waitMs;
+  return resultBy(parts, held, { waitMs, deadline: performance.now() + waitMs });
+}
+
+async function resultBy(
+  parts: HandleParts,
+  held: Held,
+  limit: { readonly waitMs: number; readonly deadline: number },
+): Promise<unknown> {
+  const { waitMs, deadline } = limit;
   const where = await held.find();
   if (where === undefined) throw runUnknown(held.run);
   if (where.ledgerId === undefined) {
@@ -156,6 +172,7 @@ async function waitForResult(
     awaited = await parts.watch.ending({ ...where, ledgerId: "-" }, deadline);
   }
   if (typeof awaited === "string") throw resultTimeout(held.run, waitMs);
+  if (awaited.event.type === "run.joined") return resultBy(parts, standing(held, awaited.event.existing, where), limit);
   const json = awaited.event.type === "run.succeeded" ? await resultJson(parts, where) : null;
   const nowMs = (await parts.lane(where.queue)).clock.now();
   const event = await withReason(parts, where, awaited.event);

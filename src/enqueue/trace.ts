@@ -27,6 +27,8 @@ export interface Trace {
   readonly taskEntryId?: string | undefined;
   /** Of an unknown run: it is older than the ledger's tail, so that it may well have been known. */
   readonly isForgotten?: boolean | undefined;
+  /** Of an unknown run: it was dispatched in a transaction, and the run that had its key already stands for it. */
+  readonly joined?: string | undefined;
 }
 
 /** Finds out how a run stands, from its entry while it has one, else from the ledger's tail. */
@@ -40,7 +42,10 @@ export async function traceRun(ask: Ask, one: Whereabouts): Promise<Trace> {
   // The ledger's tail may be long, and tells of a run that still waits only at its end: the streams are asked first.
   const found = one.entryId === undefined ? await search(ask, one) : undefined;
   if (found !== undefined) return traceOf(found);
-  const state = stateAfter(await historyOf(ask, one, { isEnough: isEnded }));
+  const history = await historyOf(ask, one, { isEnough: isSettled });
+  const joined = history.find((event) => event.type === "run.joined")?.existing;
+  if (joined !== undefined) return { status: "unknown", joined };
+  const state = stateAfter(history);
   if (state !== "none" && state !== "waiting") return { status: state };
   const moved = await search(ask, one);
   if (moved !== undefined) return traceOf(moved);
@@ -81,8 +86,13 @@ export async function historyOf(ask: Ask, one: Whereabouts, options: HistoryOpti
   return history;
 }
 
-function isEnded(history: readonly LedgerEvent[]): boolean {
-  return history.some(({ type }) => isEnding(type));
+/** True when nothing else can come of a run: it has ended, or never came about, since another one had its key. */
+export function isLast(type: string): boolean {
+  return isEnding(type) || type === "run.joined";
+}
+
+function isSettled(history: readonly LedgerEvent[]): boolean {
+  return history.some(({ type }) => isLast(type));
 }
 
 /** Whether the tail has been trimmed, and of what is older than the run. */

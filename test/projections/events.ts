@@ -49,6 +49,7 @@ const FIELDS: { readonly [K in EventType]: object } = {
   "run.progressed": { delivery: 1, done: 3, total: 10 },
   "run.cancel_requested": { reason: "asked for" },
   "run.fenced": { delivery: 1, refused: "run.succeeded" },
+  "run.joined": { existing: "01890000-0000-7abc-8000-000000000008" },
   "run.redriven": { as: "01890000-0000-7abc-8000-000000000009" },
   "run.withdrawn": { ending: "run.succeeded", reason: "history_diverged" },
   "run.overran": { delivery: 1, reason: "lock" },

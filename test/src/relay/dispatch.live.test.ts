@@ -88,6 +88,43 @@ test("delays, keys, labels and the rest travel with a row; a delay is counted fr
   assert.equal(events.filter((event) => event.type === "run.enqueued").length, 1);
 });
 
+test("a dispatch whose key another run has leads to that run, in this process and in another", async () => {
+  await using stage = await openStage();
+  const note = declare(stage);
+  const dispatch = (n: number, key: string) =>
+    stage.pool.transaction(async (session) => note.with({ session, key, keyTtl: "1h" }).kiq({ n }));
+  stage.run(createRelay(stage.broker));
+  const first = await note.with({ key: "a" }).kiq({ n: 1 });
+  const second = await dispatch(2, "a");
+  const waiting = second.result();
+  await eventually(async () => (await second.status()) === "waiting");
+  assert.notEqual(second.id, first.id);
+  assert.deepEqual(await second.events(), await first.events());
+  stage.run(createWorker(stage.broker));
+  assert.equal(await waiting, 2); // twice the first one's input
+  const third = await dispatch(3, "a");
+  assert.equal(await third.result(), 2); // it had ended long since
+  const elsewhere = declare({ broker: stage.another() }).handle(third.id);
+  assert.deepEqual([await elsewhere.status(), await elsewhere.result()], ["succeeded", 2]);
+  const joined = (await stage.ledger.events()).filter((event) => event.type === "run.joined");
+  assert.deepEqual(
+    joined.map(({ run, existing }) => [run, existing]),
+    [second, third].map(({ id }) => [id, first.id]),
+  );
+});
+
+test("to cancel a dispatch that has joined a run cancels that run", async () => {
+  await using stage = await openStage();
+  const note = declare(stage);
+  stage.run(createRelay(stage.broker));
+  const first = await note.with({ key: "a", delay: "1h" }).kiq({ n: 1 });
+  const second = await stage.pool.transaction(async (session) => note.with({ session, key: "a" }).kiq({ n: 2 }));
+  await eventually(async () => (await second.status()) === "scheduled");
+  assert.equal(await second.cancel("no more"), true);
+  assert.equal(await first.status(), "cancelled");
+  await assert.rejects(second.result(), /no more/);
+});
+
 test("what committed before another transaction began comes first", async () => {
   await using stage = await openStage();
   const note = declare(stage);
