@@ -30,7 +30,7 @@ export function createScheduler(broker: Broker, options: SchedulerOptions = {}):
       const parts = assemble({ engine, opened });
       current = parts.current;
       for (const lane of opened.lanes.values()) await prepare(lane, signal);
-      await Promise.all([parts.current.keep(signal), keepTime(parts.deps, signal)]);
+      await Promise.all([parts.current.keep(signal), keepTime(parts.deps, signal), parts.hear(signal)]);
     } finally {
       isLive = false;
       engine.announce({ kind: "role.stopped", role: "scheduler" });

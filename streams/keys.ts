@@ -100,6 +100,11 @@ export function bellKey(namespace: string): string {
   return `{${namespace}}:bell`;
 }
 
+/** stream of one entry: added to when a schedule was made, changed, paused, resumed or removed, so that schedulers look at once. */
+export function scheduleBellKey(namespace: string): string {
+  return `{${namespace}}:schedules`;
+}
+
 /** The keys of a namespace's topics, which share one hash tag. */
 export interface TopicKeys {
   /** hash, for ever: `outbox` → the number of the last batch of domain events that was published from it. */

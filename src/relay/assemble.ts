@@ -6,8 +6,8 @@ import { topicsLane } from "../../sql/outbox-insert.ts";
 import { bellKey } from "../../streams/keys.ts";
 import { createBell } from "../bell.ts";
 import type { Engine } from "../engine.ts";
+import { hearBell } from "../hear-bell.ts";
 import { followTopics } from "./follow-topics.ts";
-import { hearBell } from "./hear-bell.ts";
 import { createRelayedLanes, type RelayedLanes } from "./lanes.ts";
 import { openOutbox } from "./open-outbox.ts";
 import { relayLanes } from "./relay-lanes.ts";
@@ -55,7 +55,7 @@ async function relayOutbox(parts: Parts, signal: AbortSignal): Promise<void> {
   if (pool === undefined) return;
   const bell = createBell();
   const ears = opened.adopt(await engine.connect("follow"), async (one) => one.disconnect(false));
-  const hearing = hearBell(ears, [bellKey(namespace)], bell.ring, signal);
+  const hearing = hearBell(ears, { keys: [bellKey(namespace)], ring: bell.ring }, signal);
   const owner = `${incarnation}.${randomBytes(3).toString("hex")}`;
   const senderOf = (lane: string) => makeSender(parts, pool, lane);
   await relayLanes({ namespace, pool, owner, settings, senderOf, bell, announce, onLook }, signal);

@@ -4,7 +4,7 @@ import { pause } from "../../streams/lane.ts";
 import { trimTopic } from "../../streams/topics.ts";
 import { createBell } from "../bell.ts";
 import type { Engine } from "../engine.ts";
-import { hearBell } from "./hear-bell.ts";
+import { hearBell } from "../hear-bell.ts";
 import type { RelayedLanes } from "./lanes.ts";
 import type { RelaySettings } from "./settings.ts";
 import { subscribe } from "./subscribe.ts";
@@ -26,7 +26,8 @@ export async function followTopics(parts: TopicsFollowing, signal: AbortSignal):
   const keys = [...new Set(subscriptions.map(({ topic }) => topicKey(namespace, topic.name)))];
   const ears = opened.adopt(await engine.connect("follow"), async (one) => one.disconnect(false));
   const bells = subscriptions.map(() => createBell());
-  const hearing = hearBell(ears, keys, () => bells.forEach((bell) => void bell.ring()), signal);
+  const ring = () => bells.forEach((bell) => void bell.ring());
+  const hearing = hearBell(ears, { keys, ring }, signal);
   const following = subscriptions.map(async (subscription, index) => {
     const lane = await lanes.open(subscription.said.queue ?? subscription.task.queue).catch(() => undefined);
     const bell = bells[index] as (typeof bells)[0];

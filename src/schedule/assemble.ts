@@ -1,9 +1,11 @@
 import { refusal } from "../../streams/connect.ts";
-import { listQueues } from "../../streams/lane.ts";
+import { scheduleBellKey } from "../../streams/keys.ts";
+import { listQueues, pause } from "../../streams/lane.ts";
 import { type Bell, createBell } from "../bell.ts";
 import { decodeInput } from "../define/payload.ts";
 import type { Engine } from "../engine.ts";
 import { sendHooks } from "../enqueue/around-send.ts";
+import { hearBell } from "../hear-bell.ts";
 import { contentOf } from "./definition.ts";
 import { type Current, createCurrent } from "./keep-current.ts";
 import type { TimeDeps } from "./keep-time.ts";
@@ -19,13 +21,21 @@ export interface SchedulerParts {
   readonly makeBell?: (() => Bell) | undefined;
 }
 
-/** Puts a scheduler together: what its two loops need, of which one keeps up with Redis, and the other fires. */
-export function assemble({ engine, opened, makeBell = createBell }: SchedulerParts): {
+/** After a change was heard of, those that follow are gathered for so long, in ms: a thousand of them are no thousand looks. */
+const GATHER_MS = 100;
+
+/** A scheduler that is put together: one loop keeps up with Redis, another fires, and the third hears of changes. */
+export interface Assembled {
   readonly current: Current;
   readonly deps: TimeDeps & RefreshDeps;
-} {
+  /** Has what Redis keeps be read anew as soon as a schedule is changed, until aborted. */
+  hear(signal: AbortSignal): Promise<void>;
+}
+
+/** Puts a scheduler together: what its loops need. */
+export function assemble({ engine, opened, makeBell = createBell }: SchedulerParts): Assembled {
   const { clock, locks, incarnation, redis, namespace } = opened;
-  const [bell, refreshBell] = [makeBell(), createBell()];
+  const [bell, refreshBell] = [makeBell(), makeBell()];
   const lane = (queue: string) => laneOf(opened, queue);
   const crons = cronsOf(engine);
   const own = new Set(crons.map(({ queue }) => queue));
@@ -65,7 +75,14 @@ export function assemble({ engine, opened, makeBell = createBell }: SchedulerPar
     refreshBell.ring();
     return false;
   };
-  return { current, deps: { ...deps, isCurrent } };
+  const hear = (signal: AbortSignal) => {
+    const ring = () => {
+      refreshBell.ring();
+      return pause(GATHER_MS, signal);
+    };
+    return hearBell(opened.ears, { keys: [scheduleBellKey(namespace)], ring, from: "0" }, signal);
+  };
+  return { current, deps: { ...deps, isCurrent }, hear };
 }
 
 /** True for what is not told already by the connection itself. */

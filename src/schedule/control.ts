@@ -11,16 +11,16 @@ interface Change {
   readonly type: "schedule.paused" | "schedule.resumed" | "schedule.removed";
 }
 
-/** Stops a schedule from firing, from now on. Nothing when it is paused already. Throws ScheduleUnknown. */
-export function pauseSchedule(parts: ManageParts, id: string, limits: Limits): Promise<void> {
+/** Stops a schedule from firing, from now on. False when it is paused already. Throws ScheduleUnknown. */
+export function pauseSchedule(parts: ManageParts, id: string, limits: Limits): Promise<boolean> {
   return change(parts, id, { limits }, ({ definition, lane }) => {
     if (definition.pausedAt !== undefined) return undefined;
     return { definition: { ...definition, pausedAt: Math.round(lane.clock.now()) }, type: "schedule.paused" };
   });
 }
 
-/** Lets a schedule go on. What passed during the pause is for its misfire policy. Throws ScheduleUnknown. */
-export function resumeSchedule(parts: ManageParts, id: string, limits: Limits): Promise<void> {
+/** Lets a schedule go on. What passed during the pause is for its misfire policy. False when it is not paused. Throws ScheduleUnknown. */
+export function resumeSchedule(parts: ManageParts, id: string, limits: Limits): Promise<boolean> {
   return change(parts, id, { limits }, ({ definition: { pausedAt, ...definition }, lane }) => {
     if (pausedAt === undefined) return undefined;
     const pause = { from: pausedAt, until: Math.round(lane.clock.now()) };
@@ -29,7 +29,7 @@ export function resumeSchedule(parts: ManageParts, id: string, limits: Limits): 
 }
 
 /** Removes a schedule with all that is kept of it. Throws ScheduleUnknown, InvalidOption for one that the code of schedulers declares. */
-export function removeSchedule(parts: ManageParts, id: string, limits: Limits): Promise<void> {
+export function removeSchedule(parts: ManageParts, id: string, limits: Limits): Promise<boolean> {
   return change(parts, id, { limits }, (found) => {
     if (!isInCode(found)) return { definition: undefined, type: "schedule.removed" };
     throw invalidOption(
@@ -44,11 +44,11 @@ async function change(
   id: string,
   { limits }: { readonly limits: Limits },
   decide: (found: ReadSchedule) => Change | undefined,
-): Promise<void> {
+): Promise<boolean> {
   do {
     const found = await findSchedule(parts, id, limits);
     const change = decide(found);
-    if (change === undefined) return;
+    if (change === undefined) return false;
     const { lane, kept } = found;
     const events: EventDraft[] = [{ type: change.type, schedule: id, task: found.definition.content.task }];
     const definition = change.definition === undefined ? undefined : writeDefinition(change.definition);
@@ -56,7 +56,7 @@ async function change(
     const { isWritten } = await declareSchedule(lane, declaring, limits);
     if (!isWritten) continue;
     parts.announce({ kind: "events.recorded", queue: lane.queue, events });
-    return;
+    return true;
   } while (performance.now() < limits.deadline);
   throw redisUnavailable(parts.enqueueTimeoutMs(), new Error(`others kept changing schedule "${id}"`));
 }

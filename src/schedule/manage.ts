@@ -1,8 +1,9 @@
+import { scheduleBellKey } from "../../streams/keys.ts";
 import type { SchedulePort } from "../define/schedules.ts";
 import { triggerSchedule } from "../enqueue/trigger.ts";
 import { backfill } from "./backfill.ts";
 import { pauseSchedule, removeSchedule, resumeSchedule } from "./control.ts";
-import { allLanes, findSchedule, type ManageParts, whileHeld } from "./find.ts";
+import { allLanes, findSchedule, type Limits, type ManageParts, whileHeld } from "./find.ts";
 import { lockOf } from "./record-slot.ts";
 import { upsert } from "./upsert.ts";
 import { toState, viewSchedules } from "./view.ts";
@@ -10,11 +11,16 @@ import { toState, viewSchedules } from "./view.ts";
 /** The schedules of a broker: what they are asked, and how Redis is told. */
 export function createScheduleManager(parts: ManageParts): SchedulePort {
   const limits = () => ({ deadline: performance.now() + parts.enqueueTimeoutMs() });
+  const changing = (change: (within: Limits) => Promise<boolean>) => {
+    return whileHeld(parts, async (within) => {
+      if (await change(within)) await tellSchedulers(parts);
+    });
+  };
   return {
-    upsert: (id, request) => whileHeld(parts, (within) => upsert(parts, id, request, within)),
-    pause: (id) => whileHeld(parts, (within) => pauseSchedule(parts, id, within)),
-    resume: (id) => whileHeld(parts, (within) => resumeSchedule(parts, id, within)),
-    remove: (id) => whileHeld(parts, (within) => removeSchedule(parts, id, within)),
+    upsert: (id, request) => changing((within) => upsert(parts, id, request, within)),
+    pause: (id) => changing((within) => pauseSchedule(parts, id, within)),
+    resume: (id) => changing((within) => resumeSchedule(parts, id, within)),
+    remove: (id) => changing((within) => removeSchedule(parts, id, within)),
     list: () =>
       whileHeld(parts, async (within) => {
         const views = await Promise.all((await allLanes(parts, within)).map((lane) => viewSchedules(lane, within)));
@@ -37,4 +43,10 @@ export function createScheduleManager(parts: ManageParts): SchedulePort {
         return runs.map(({ run, queue }) => parts.handles.ofRun(run, queue));
       }),
   };
+}
+
+/** Has schedulers look at once. Best effort: those that hear nothing of it find the change when they look the next time. */
+async function tellSchedulers({ ask, namespace }: ManageParts): Promise<void> {
+  const key = scheduleBellKey(namespace());
+  await ask((redis) => redis.xadd(key, "MAXLEN", "1", "*", "rung", "1")).catch(() => {});
 }

@@ -10,6 +10,8 @@ import { type CronTaskRecord, isCron } from "./schedule.ts";
 export interface Opened extends AsyncDisposable {
   /** The connection that slots are fired on: the scheduler's own, since a dispatch connection is closed when it is idle. */
   readonly redis: Redis;
+  /** The connection on which it hears of changes. Connects when it is listened on. */
+  readonly ears: Redis;
   readonly clock: RedisClock;
   /** Undefined in tests alone. */
   readonly locks: Locks | undefined;
@@ -29,6 +31,7 @@ export function laneOf({ lanes, redis, namespace, incarnation, clock }: Opened, 
 /** Opens connections and lanes; waits for none of them. `lockUrls`: the servers of the locks, if they are not the broker's own. */
 export async function openScheduler(engine: Engine, lockUrls: readonly string[] | undefined): Promise<Opened> {
   const redis = await engine.connect("command");
+  const ears = await engine.connect("follow");
   const clients = await openLockClients(engine, lockUrls);
   const incarnation = newIncarnation();
   const clock = createRedisClock(() => engine.clock.now());
@@ -38,13 +41,14 @@ export async function openScheduler(engine: Engine, lockUrls: readonly string[] 
   for (const client of [redis, ...clients]) client.connect().catch(() => {}); // its `error` event tells
   return {
     redis,
+    ears,
     clock,
     incarnation,
     namespace,
     locks: await openLocks(clients),
     lanes: new Map(Array.from(queues, (queue) => [queue, open(queue)])),
     async [Symbol.asyncDispose]() {
-      for (const client of [redis, ...clients]) disconnect(client);
+      for (const client of [redis, ears, ...clients]) disconnect(client);
     },
   };
 }

@@ -18,8 +18,16 @@ import { findSchedules, isInCode, type Limits, type ManageParts, type ReadSchedu
 import { newSchedule } from "./schedule.ts";
 import { endStretch } from "./stretches.ts";
 
-/** Makes or replaces a schedule, in the queue of its task. As often as another process is faster it is thought over again, until the deadline. */
-export async function upsert(parts: ManageParts, id: string, request: ScheduleRequest, limits: Limits): Promise<void> {
+/**
+ * Makes or replaces a schedule, in the queue of its task. As often as another process is faster it is thought over again, until the deadline.
+ * False when it stood there as it is.
+ */
+export async function upsert(
+  parts: ManageParts,
+  id: string,
+  request: ScheduleRequest,
+  limits: Limits,
+): Promise<boolean> {
   const content = await contentOf(request, parts.maxPayloadBytes());
   const { queue } = request.task;
   const { lane } = await parts.lanes.open(queue, limits.deadline);
@@ -35,15 +43,15 @@ export async function upsert(parts: ManageParts, id: string, request: ScheduleRe
     const here = found.find((one) => one.lane.queue === queue);
     const elsewhere = found.find((one) => one.lane.queue !== queue);
     if (here === undefined && elsewhere !== undefined) {
-      if (await moveHere(parts, { id, content, lane, elsewhere }, limits)) return;
+      if (await moveHere(parts, { id, content, lane, elsewhere }, limits)) return true;
       continue;
     }
     if (elsewhere !== undefined) await forget(id, elsewhere, limits); // a move that broke off had come as far as that
     const { definition } = here ?? {};
     if (definition?.source === "run_time" && definition.hash === hashOf(content) && definition.leavingTo === undefined)
-      return;
+      return false;
     if (here !== undefined) await settle(parts, id, here);
-    if (await write(parts, { id, content, lane, before: here }, limits)) return;
+    if (await write(parts, { id, content, lane, before: here }, limits)) return true;
   } while (performance.now() < limits.deadline);
   throw redisUnavailable(parts.enqueueTimeoutMs(), new Error(`others kept changing schedule "${id}"`));
 }
