@@ -6,6 +6,7 @@ import { checkKeys, checkObject, oneOf, shown, wholeNumber } from "./define/opti
 import type { ProjectorOptions, SchedulerOptions, WorkerOptions } from "./define/role.ts";
 import type { Override } from "./di/provider.ts";
 import { invalidOption } from "./errors.ts";
+import { type LogLevel, logLevelOf } from "./log-level.ts";
 import { checkServerUrl } from "./server-url.ts";
 
 /** Environment variables, as in `process.env`. */
@@ -13,10 +14,6 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Where a server is: its URL, or a function that makes a client of it. */
 export type ServerSource = string | (() => unknown);
-
-const logLevels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
-/** The levels of LOG_LEVEL. */
-export type LogLevel = (typeof logLevels)[number];
 
 const brokerKeys = [
   "redis",
@@ -38,6 +35,7 @@ const workerKeys = [
   "unknownTaskGrace",
   "maxBlock",
   "keepLedgerBytes",
+  "locks",
   "overrides",
 ];
 
@@ -45,6 +43,14 @@ const workerKeys = [
 function variable(env: Environment, name: string): string | undefined {
   const text = env[name]?.trim();
   return text === "" ? undefined : text;
+}
+
+/** What a variable lists, with commas. */
+function listed(env: Environment, name: string): string[] | undefined {
+  const all = variable(env, name)
+    ?.split(",")
+    .map((one) => one.trim());
+  return all?.filter((one) => one !== "");
 }
 
 /** Throws InvalidOption for an option that no broker has, or whose value is of the wrong kind. Reads no variable. */
@@ -106,30 +112,12 @@ export function brokerSettings(options: BrokerOptions, env: Environment): Broker
     namespace: namespaceOf(options, env),
     // Read when it is asked for: whoever brings a logger of their own may have words of their own in LOG_LEVEL.
     get logLevel() {
-      return logLevelOf(env);
+      return logLevelOf(variable(env, "LOG_LEVEL"));
     },
     enqueueTimeoutMs: lengthOf("enqueueTimeout", options.enqueueTimeout, DEFAULTS.enqueueTimeoutMs, 1),
     // Redis itself takes no value over 512 MB, and a worker holds many inputs at once.
     maxPayloadBytes: wholeNumber("maxPayloadBytes", maxPayloadBytes, { least: 1, most: 64 * 1_048_576 }),
   };
-}
-
-/** What other loggers call our levels. */
-const otherLevels: Readonly<Record<string, LogLevel>> = {
-  silly: "trace",
-  verbose: "debug",
-  http: "debug",
-  notice: "info",
-  warning: "warn",
-  err: "error",
-  critical: "fatal",
-  none: "silent",
-  off: "silent",
-};
-
-function logLevelOf(env: Environment): LogLevel {
-  const level = variable(env, "LOG_LEVEL")?.toLowerCase() ?? DEFAULTS.logLevel;
-  return Object.hasOwn(otherLevels, level) ? (otherLevels[level] as LogLevel) : oneOf("LOG_LEVEL", level, logLevels);
 }
 
 function namespaceOf(options: BrokerOptions, env: Environment): string {
@@ -150,6 +138,8 @@ export interface WorkerSettings {
   readonly unknownTaskGraceMs: number;
   readonly maxBlockMs: number;
   readonly keepLedgerBytes: number;
+  /** Undefined: on the broker's own Redis. */
+  readonly locks: readonly string[] | undefined;
   readonly overrides: readonly Override[];
 }
 
@@ -174,17 +164,14 @@ export function workerSettings(options: WorkerOptions, env: Environment): Worker
       least: 1,
       most: Number.MAX_SAFE_INTEGER,
     }),
+    locks: locksOf(options, env),
     overrides,
   };
 }
 
 function queuesOf(options: WorkerOptions, env: Environment): readonly string[] | undefined {
   const name = options.queues === undefined ? "TASKTRAIL_QUEUES" : "queues";
-  const listed = variable(env, "TASKTRAIL_QUEUES")
-    ?.split(",")
-    .map((queue) => queue.trim())
-    .filter((queue) => queue !== "");
-  const queues: unknown = options.queues ?? listed;
+  const queues: unknown = options.queues ?? listed(env, "TASKTRAIL_QUEUES");
   if (queues === undefined) return undefined;
   if (!Array.isArray(queues) || queues.length === 0) throw invalidOption(name, "names no queue");
   for (const queue of queues) {
@@ -204,16 +191,22 @@ function concurrencyOf(options: WorkerOptions, env: Environment): number {
 }
 
 /** Where the scheduler's locks are; undefined: on the broker's own Redis. Throws InvalidOption. */
-export function schedulerSettings(options: SchedulerOptions): { readonly locks: readonly string[] | undefined } {
+export function schedulerSettings(options: SchedulerOptions, env: Environment): Pick<WorkerSettings, "locks"> {
   checkObject("options", options);
   checkKeys("createScheduler", options, ["locks"]);
-  const { locks } = options;
-  if (locks !== undefined && (!Array.isArray(locks) || locks.length % 2 === 0)) {
-    // With an even number, two schedulers can each get half of the votes, and Redlock then waits for ever.
-    throw invalidOption("locks", "takes an odd number of Redis URLs");
+  return { locks: locksOf(options, env) };
+}
+
+function locksOf(options: Pick<SchedulerOptions, "locks">, env: Environment): readonly string[] | undefined {
+  const name = options.locks === undefined ? "TASKTRAIL_LOCKS" : "locks";
+  const locks: unknown = options.locks ?? listed(env, "TASKTRAIL_LOCKS");
+  if (locks === undefined) return undefined;
+  if (!Array.isArray(locks) || locks.length % 2 === 0) {
+    // With an even number, two that ask can each get half of the votes, and Redlock then waits for ever.
+    throw invalidOption(name, "takes an odd number of Redis URLs");
   }
-  for (const url of locks ?? []) checkServerUrl("locks", url, "redis");
-  return { locks };
+  for (const url of locks) checkServerUrl(name, url, "redis");
+  return locks;
 }
 
 /** What a projector works with. */

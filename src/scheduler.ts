@@ -17,7 +17,7 @@ import { cronsOf, openScheduler } from "./schedule/open.ts";
  * Throws InvalidOption for an option that cannot be, DuplicateTask when two crons share a name.
  */
 export function createScheduler(broker: Broker, options: SchedulerOptions = {}): Role {
-  const { locks } = schedulerSettings(options);
+  const { locks } = schedulerSettings(options, process.env);
   const engine = engineOf(broker);
   cronsOf(engine);
   let current: Current | undefined;

@@ -88,7 +88,7 @@ async function work(parts: WorkParts, signal: AbortSignal): Promise<void> {
   const { engine, settings, queues, scope, consumer, state } = parts;
   const { announce, clock } = engine;
   const told = { worker: consumer, queues, concurrency: settings.concurrency };
-  const connections = await openConnections(engine, queues.length);
+  const connections = await openConnections(engine, { laneCount: queues.length, lockUrls: settings.locks });
   state.connections = [connections.command, ...connections.readers.map(({ redis }) => redis)];
   const onAnswer = () => {
     state.answeredAt = clock.elapsed();

@@ -36,13 +36,18 @@ export interface WorkerOptions {
   readonly maxBlock?: Duration | undefined;
   /** How many bytes of a queue's ledger stay in Redis when no projector archives it, about: the oldest goes first. Default 268435456 (256 MiB). */
   readonly keepLedgerBytes?: number | undefined;
+  /**
+   * URLs of the independent Redis servers that hold the overlap locks of cron runs, an odd number of them: the same for all workers. They go on
+   * while a majority does. Default: TASKTRAIL_LOCKS (comma-separated), else the broker's own.
+   */
+  readonly locks?: readonly string[] | undefined;
   /** Values in the place of providers, for all runs of this worker. */
   readonly overrides?: readonly Override[] | undefined;
 }
 
 /** What a scheduler may be told. */
 export interface SchedulerOptions {
-  /** URLs of the Redis servers that hold the locks, an odd number of them. Default: the broker's own. */
+  /** URLs of the Redis servers that hold the lock of firing, an odd number of them. Default: TASKTRAIL_LOCKS (comma-separated), else the broker's own. */
   readonly locks?: readonly string[] | undefined;
 }
 

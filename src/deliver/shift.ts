@@ -43,11 +43,11 @@ export interface ShiftParts {
 export function createShift(parts: ShiftParts): Shift {
   const { engine, settings, scope, connections, workLanes } = parts;
   const { announce, clock } = engine;
-  const { command } = connections;
+  const { command, lockServers } = connections;
   const giveUp = new AbortController();
   setMaxListeners(0, giveUp.signal);
   const onDeadline = (at: number) => lease.expect(at);
-  const common = { engine, settings, workLanes, scope, redis: command, onDeadline };
+  const common = { engine, settings, workLanes, scope, lockServers, onDeadline };
   const execution = createExecution({ ...common, giveUp: giveUp.signal });
   const { capacity, accept, lose } = execution;
   const { leaseMs, maxBlockMs } = settings;

@@ -1,4 +1,5 @@
 import type { Redis } from "ioredis";
+import { ready } from "../../streams/connect.ts";
 import type { Delivery } from "../../streams/entry.ts";
 import { type Locks, openLocks } from "../../streams/locks.ts";
 import type { WorkerSettings } from "../config.ts";
@@ -29,7 +30,8 @@ export interface ExecutionParts {
   readonly settings: WorkerSettings;
   readonly workLanes: readonly WorkLane[];
   readonly scope: WorkerScope;
-  readonly redis: Redis;
+  /** Where overlap locks are held. */
+  readonly lockServers: readonly Redis[];
   readonly onDeadline: (deadlineAt: number) => void;
   /** Aborted when outcomes that Redis has not taken are given up. */
   readonly giveUp: AbortSignal;
@@ -45,7 +47,7 @@ export function createExecution(parts: ExecutionParts): Execution {
   const settlerOf = (workLane: WorkLane) => settlers.get(workLane) as Settler;
   const onError = (error: unknown) =>
     announce({ kind: "problem", what: "an overlap lock could not be let go; it ends by itself", error });
-  const overlap = createOverlap({ locks: lazyLocks(parts.redis), random, onError });
+  const overlap = createOverlap({ locks: lazyLocks(parts.lockServers), random, onError });
   const launcher: Launcher = createLauncher({
     clock,
     capacity,
@@ -93,11 +95,18 @@ function policiesByTask(engine: Engine): (record: TaskRecord) => ResolvedPolicie
   };
 }
 
+/** How long lock servers are waited for before a first lock, in ms: a run that finds none waits longer. */
+const CONNECTS_WITHIN_MS = 1_000;
+
 /** Most workers run no cron: redlock is loaded by the first that needs it. */
-function lazyLocks(redis: Redis): () => Promise<Locks> {
+function lazyLocks(servers: readonly Redis[]): () => Promise<Locks> {
+  const open = async () => {
+    await Promise.all(servers.map((server) => ready(server, CONNECTS_WITHIN_MS))); // one that does not is asked all the same, and told of
+    return openLocks(servers);
+  };
   let locks: Promise<Locks> | undefined;
   return () => {
-    locks ??= openLocks([redis]).catch((error: unknown) => {
+    locks ??= open().catch((error: unknown) => {
       locks = undefined;
       throw error;
     });

@@ -1,9 +1,10 @@
 import type { Redis } from "ioredis";
-import { disconnect, openRedis } from "../../streams/connect.ts";
+import { disconnect } from "../../streams/connect.ts";
 import { createRedisClock, type Lane, newIncarnation, openLane, type RedisClock } from "../../streams/lane.ts";
 import { type Locks, openLocks } from "../../streams/locks.ts";
 import type { Engine } from "../engine.ts";
 import { duplicateTask } from "../errors.ts";
+import { openLockServers } from "../lock-servers.ts";
 import { type CronTaskRecord, isCron } from "./schedule.ts";
 
 /** What a scheduler has open while it runs. */
@@ -32,7 +33,7 @@ export function laneOf({ lanes, redis, namespace, incarnation, clock }: Opened, 
 export async function openScheduler(engine: Engine, lockUrls: readonly string[] | undefined): Promise<Opened> {
   const redis = await engine.connect("command");
   const ears = await engine.connect("follow");
-  const clients = await openLockClients(engine, lockUrls);
+  const clients = lockUrls === undefined ? [await engine.connect("lock")] : await openLockServers(engine, lockUrls);
   const incarnation = newIncarnation();
   const clock = createRedisClock(() => engine.clock.now());
   const queues = new Set(cronsOf(engine).map(({ queue }) => queue));
@@ -51,25 +52,6 @@ export async function openScheduler(engine: Engine, lockUrls: readonly string[] 
       for (const client of [redis, ears, ...clients]) disconnect(client);
     },
   };
-}
-
-function openLockClients(engine: Engine, urls: readonly string[] | undefined): Promise<Redis[]> {
-  if (urls === undefined) return Promise.all([engine.connect("lock")]);
-  return Promise.all(urls.map((url) => openLockClient(engine, url)));
-}
-
-/** A connection to a lock server, whose troubles are told of once, when they begin and when they are over. */
-async function openLockClient({ announce }: Engine, url: string): Promise<Redis> {
-  let isAway = false;
-  const client = await openRedis(url, "lock", (error) => {
-    if (!isAway) announce({ kind: "redis.away", role: "lock", error });
-    isAway = true;
-  });
-  client.on("ready", () => {
-    if (isAway) announce({ kind: "redis.back", role: "lock" });
-    isAway = false;
-  });
-  return client;
 }
 
 /** The crons of a broker. Throws DuplicateTask when two share a name. */

@@ -88,7 +88,7 @@ test("an option that does not exist gets what was probably meant", () => {
     /createBroker has no such option\. Did you mean "namespace"\?/,
   );
   assert.throws(() => workerSettings({ concurency: 5 } as never, {}), /Did you mean "concurrency"\?/);
-  assert.throws(() => schedulerSettings({ lock: [] } as never), /Did you mean "locks"\?/);
+  assert.throws(() => schedulerSettings({ lock: [] } as never, {}), /Did you mean "locks"\?/);
   assert.throws(() => projectorSettings({ batches: 5 } as never), /Did you mean "batch"\?/);
 });
 
@@ -101,8 +101,8 @@ test("options of the wrong kind are refused", () => {
   assert.throws(() => workerSettings({ lease: "10ms" }, {}), /lease: "10ms" is too short: at least "100ms"/);
   assert.throws(() => workerSettings({ queues: [] }, {}), /queues: names no queue/);
   assert.throws(() => workerSettings({ overrides: [{} as never] }, {}), /takes what override\(provider, value\) gives/);
-  assert.throws(() => schedulerSettings({ locks: ["redis://a", "redis://b"] }), /an odd number/);
-  assert.throws(() => schedulerSettings({ locks: ["http://a"] }), /locks: "http:\/\/" is not its scheme/);
+  assert.throws(() => schedulerSettings({ locks: ["redis://a", "redis://b"] }, {}), /an odd number/);
+  assert.throws(() => schedulerSettings({ locks: ["http://a"] }, {}), /locks: "http:\/\/" is not its scheme/);
 });
 
 test("a worker's defaults are those of its documentation", () => {
@@ -115,8 +115,22 @@ test("a worker's defaults are those of its documentation", () => {
     unknownTaskGraceMs: 900_000,
     maxBlockMs: 300_000,
     keepLedgerBytes: 268_435_456,
+    locks: undefined,
     overrides: [],
   });
+});
+
+test("lock servers are the same for workers and schedulers: by the option, else by TASKTRAIL_LOCKS, and of an odd number", () => {
+  const env = { TASKTRAIL_LOCKS: "redis://a, redis://b,redis://c" };
+  for (const settings of [schedulerSettings, workerSettings]) {
+    assert.deepEqual(settings({}, env).locks, ["redis://a", "redis://b", "redis://c"]);
+    assert.deepEqual(settings({ locks: ["redis://d"] }, env).locks, ["redis://d"]);
+    assert.throws(
+      () => settings({}, { TASKTRAIL_LOCKS: "redis://a,redis://b" }),
+      /TASKTRAIL_LOCKS: takes an odd number/,
+    );
+    assert.throws(() => settings({ locks: [] }, {}), /locks: takes an odd number/);
+  }
 });
 
 test("queues are listed with commas, and each once", () => {

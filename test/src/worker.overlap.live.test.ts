@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { cron } from "../../src/define/cron.ts";
+import type { Server } from "../../src/dev/server.ts";
+import { startRedis } from "../../src/dev/start-redis.ts";
 import type { Slot } from "../../src/run.ts";
 import { openWork } from "../support/work.ts";
 
@@ -149,6 +151,29 @@ test("queue_one waits for the other to end, cancel_other ends it", async () => {
     endings.map(({ type }) => type),
     ["run.succeeded", "run.succeeded", "run.cancelled", "run.succeeded"],
   );
+});
+
+test("the lock lives on three servers of its own, of which one may die while it is held", async () => {
+  const servers = await Promise.all(Array.from({ length: 3 }, () => startRedis({ report() {} })));
+  const [first, ...others] = servers as [Server, ...Server[]];
+  await using work = await openWork();
+  const gate = Promise.withResolvers<void>();
+  const slow = cron(work.broker, "0 0 * * *", { name: "slow", lockTtl: "1m", run: () => gate.promise });
+  const locks = servers.map(({ url }) => url);
+  work.work({ locks });
+  work.work({ locks }, work.broker);
+  const holder = await slow.trigger();
+  await work.ledger.waitFor((events) => events.some((event) => event.type === "run.started"));
+  assert.equal(await work.redis.exists(work.keys.lock("slow")), 0, "it is held where the queue is");
+  await first.kill();
+  const second = await slow.trigger();
+  const [skipped] = await work.ledger.ended([second.id]);
+  assert.ok(skipped?.type === "run.skipped" && skipped.holder === holder.id);
+  gate.resolve();
+  await work.ledger.ended([holder.id]);
+  const third = await slow.trigger();
+  assert.equal((await work.ledger.ended([third.id]))[0]?.type, "run.succeeded");
+  for (const server of [first, ...others]) await server[Symbol.asyncDispose]();
 });
 
 async function eventuallyLong(ask: () => Promise<number>): Promise<number> {

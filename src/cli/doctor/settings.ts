@@ -6,6 +6,7 @@ import { type Finding, findings } from "./finding.ts";
 export const VARIABLES: readonly string[] = [
   "TASKTRAIL_NAMESPACE",
   "TASKTRAIL_QUEUES",
+  "TASKTRAIL_LOCKS",
   "TASKTRAIL_CONCURRENCY",
   "TASKTRAIL_HEALTH_PORT",
   "TASKTRAIL_DATA",
