@@ -28,7 +28,7 @@ export interface TestBroker extends Disposable {
   dispatched<Input>(task: TaskRef<Input, any>): readonly Dispatched<Input>[];
   /** What was published on one topic, in order. */
   published<Data, Payload>(topic: Topic<Data, Payload>): readonly DomainEvent<Payload>[];
-  /** Runs what is due, and what that dispatches, until nothing is; retries included, without their wait. Rejects with the error of the first run that died, unless told to keep it. */
+  /** Runs what is due, and what that dispatches or publishes to subscribers, until nothing is; retries included, without their wait. Rejects with the error of the first run that died, unless told to keep it. */
   drain(options?: { readonly died?: "throw" | "keep" }): Promise<void>;
   /** Moves the clock, running delays, retries and crons as they fall due. What dies is kept. */
   advance(by: Duration): Promise<void>;
@@ -46,6 +46,7 @@ export interface TestBrokerOptions {
 
 /**
  * Takes a broker off Redis until disposed: `using t = testBroker(broker)`. Inputs and results cross JSON as they would.
+ * What a run publishes once it has succeeded becomes a run of each subscription of `broker.on`; one that does not fit is an `event.refused` among the events.
  * Leases, fencing, locks and concurrency are not played: for those, use real servers.
  */
 export function testBroker(broker: Broker, { overrides = [], now = new Date() }: TestBrokerOptions = {}): TestBroker {

@@ -1,6 +1,7 @@
 import { isKeyPart } from "../../streams/keys.ts";
 import { KEY_PART_RULE } from "../defaults.ts";
 import { invalidOption } from "../errors.ts";
+import type { DispatchOptions } from "./dispatch.ts";
 import { checkKeys, oneOf, shown } from "./options.ts";
 import { type ResolvedDispatch, resolveDispatch } from "./resolve-dispatch.ts";
 import { dispatchesOf, type TaskRecord } from "./task.ts";
@@ -20,7 +21,8 @@ export interface Subscription {
   readonly group: string;
   readonly from: "start" | "now";
   readonly task: TaskRecord;
-  /** Said of each run. */
+  /** Said of each run, as it was given and as it is meant. */
+  readonly options: DispatchOptions;
   readonly said: ResolvedDispatch;
 }
 
@@ -41,5 +43,6 @@ export function declareSubscription(source: unknown, task: unknown, options: Sub
     if (given[name] !== undefined)
       throw invalidOption(name, "a subscription keys its runs by their events, and dispatches outside of any session");
   }
-  return { topic, group, from: oneOf("from", from, ["start", "now"]), task: record, said: resolveDispatch(given) };
+  const said = resolveDispatch(given);
+  return { topic, group, from: oneOf("from", from, ["start", "now"]), task: record, options: given, said };
 }

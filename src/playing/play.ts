@@ -3,7 +3,7 @@ import { durationMs } from "../define/duration.ts";
 import { fromJson } from "../define/json.ts";
 import { encodeEvent } from "../define/payload.ts";
 import { policiesOfRun, resolvePolicies, travellingRetry } from "../define/resolve-policies.ts";
-import type { EventPublisher, TopicRecord } from "../define/topic.ts";
+import type { DomainEvent, EventPublisher, TopicRecord } from "../define/topic.ts";
 import { getEventPublisher } from "../deps.ts";
 import { type Override, override } from "../di/provider.ts";
 import type { Engine } from "../engine.ts";
@@ -11,6 +11,7 @@ import { callInline } from "../execute/call.ts";
 import { judge } from "../execute/outcome.ts";
 import { recordError } from "../execute/recorded-error.ts";
 import { type Book, isOver, type PlayedRun, record } from "./book.ts";
+import { tellSubscribers } from "./subscriptions.ts";
 
 /** What runs are played with. */
 export interface Player {
@@ -58,12 +59,12 @@ async function playAttempt(player: Player, run: PlayedRun): Promise<void> {
       run: { id, attempt: run.attempt, labels: options.labels ?? {}, enqueuedAt: new Date(run.enqueuedAt) },
       timeoutMs: policies.timeoutMs,
     });
-    published.commit();
     run.status = "succeeded";
     record(book, task.queue, { type: "run.succeeded", ...told, ...attempt, durationMs: 0 });
   } catch (error) {
-    settleFailure(player, run, { error, retry: policies.retry });
+    return settleFailure(player, run, { error, retry: policies.retry });
   }
+  for (const event of published.commit()) await tellSubscribers(engine, book, event);
 }
 
 function settleFailure(
@@ -100,11 +101,11 @@ function settleFailure(
   }
 }
 
-/** A publisher whose events are kept in the book once the run has succeeded. */
+/** A publisher whose events are kept in the book once the run has succeeded; `commit` gives them. */
 function publisherFor(
   { engine, book }: Player,
   run: PlayedRun,
-): { readonly publisher: EventPublisher; commit(): void } {
+): { readonly publisher: EventPublisher; commit(): readonly DomainEvent<unknown>[] } {
   const drafts: {
     readonly topic: string;
     readonly data: unknown;
@@ -125,17 +126,16 @@ function publisherFor(
       },
     },
     commit() {
-      for (const { topic, data, id, subject } of drafts) {
-        const all = book.published.get(topic) ?? [];
-        all.push({
-          id,
-          type: topic,
-          time: new Date(book.now).toISOString(),
-          ...(subject === undefined ? {} : { subject }),
-          data,
-        });
-        book.published.set(topic, all);
-      }
+      const time = new Date(book.now).toISOString();
+      const events = drafts.map(({ topic, data, id, subject }) => ({
+        id,
+        type: topic,
+        time,
+        ...(subject === undefined ? {} : { subject }),
+        data,
+      }));
+      for (const event of events) book.published.set(event.type, [...(book.published.get(event.type) ?? []), event]);
+      return events;
     },
   };
 }

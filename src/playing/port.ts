@@ -11,6 +11,7 @@ import { invalidOption, resultTimeout, runCancelled, runFailed, runUnknown } fro
 import { callInline } from "../execute/call.ts";
 import type { RunHandle, Slot } from "../run.ts";
 import { isOver, type PlayedRun, type PlayedSchedule, record } from "./book.ts";
+import { enter, hasLapsed } from "./enter.ts";
 import { type Player, playDue } from "./play.ts";
 
 /** A port that keeps dispatches in the book, where the real one sends them to Redis. */
@@ -65,7 +66,7 @@ async function dispatch(player: Player, { task, input, options }: Dispatch): Pro
   if (known !== undefined && !hasLapsed(known, said.keyTtl, book.now))
     return handleOf(player, known, { id: known.id, isNew: false });
   const dueAt = said.atMs ?? book.now + (said.delayMs ?? 0);
-  const run = enter(player, task, {
+  const run = enter(book, task, {
     body: json,
     options,
     dueAt,
@@ -74,40 +75,6 @@ async function dispatch(player: Player, { task, input, options }: Dispatch): Pro
   });
   if (key !== undefined) book.keys.set(key, run);
   return handleOf(player, run, { id: run.id, isNew: true });
-}
-
-/** A key holds until its run has ended, and then until its time after the dispatch is over. */
-function hasLapsed(run: PlayedRun, keyTtl: number | "run", now: number): boolean {
-  return isOver(run) && (keyTtl === "run" || now >= run.enqueuedAt + keyTtl);
-}
-
-type Entering = Pick<PlayedRun, "body" | "options" | "dueAt" | "slot" | "id">;
-
-function enter({ book }: Player, task: TaskRecord, entering: Entering): PlayedRun {
-  const isLater = entering.dueAt > book.now;
-  const run: PlayedRun = {
-    ...entering,
-    task,
-    enqueuedAt: book.now,
-    status: isLater ? "scheduled" : "waiting",
-    attempt: 1,
-    result: undefined,
-    error: undefined,
-    reason: undefined,
-  };
-  book.runs.push(run);
-  record(book, task.queue, {
-    type: "run.enqueued",
-    run: run.id,
-    task: task.name,
-    ...(run.body === "" ? {} : { input: JSON.parse(run.body) as unknown }),
-    ...(isLater ? { dueAt: run.dueAt } : {}),
-    ...(run.options.key === undefined ? {} : { key: run.options.key }),
-    ...(run.slot === undefined
-      ? {}
-      : { schedule: run.slot.schedule, slot: run.slot.at.getTime(), trigger: run.slot.trigger }),
-  });
-  return run;
 }
 
 /** Fires a schedule at an instant. */
@@ -123,7 +90,7 @@ export function fireSlot(
   const id = cronRunId({ namespace: "test", queue: task.queue, schedule, slotMs: at, rerun });
   const common = { schedule, task: task.name, slot: at, run: id, trigger, lateMs: 0, timezone };
   record(book, task.queue, { type: "slot.fired", ...common });
-  return enter(player, task, {
+  return enter(book, task, {
     id,
     body,
     options: {},

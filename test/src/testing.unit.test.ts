@@ -130,6 +130,51 @@ test("providers are replaced, and events are published only by runs that succeed
   );
 });
 
+test("what is published becomes a run of each subscriber, once per event, and of none when it does not fit", async () => {
+  const broker = createBroker();
+  const said = topic("said", z.object({ what: z.string() }));
+  const seen: unknown[] = [];
+  const hear = broker.task({
+    name: "hear",
+    input: z.object({ what: z.string() }),
+    run: (input) => void seen.push(input),
+  });
+  const count = broker.task({ name: "count", input: z.object({ length: z.int().positive() }), run() {} });
+  const say = broker.task({
+    name: "say",
+    input: z.object({ words: z.array(z.string()), id: z.string().optional(), fails: z.boolean().default(false) }),
+    deps: { events: getEventPublisher },
+    retry: { attempts: 1 },
+    run({ words, id, fails }, { events }) {
+      for (const what of words) events.publish(said, { what }, { subject: "me", id });
+      if (fails) throw new Error("rolled back");
+    },
+  });
+  broker.on(said, hear.with({ delay: "1h", labels: { via: "topic" } }));
+  broker.on(
+    said.map(({ data }) => ({ length: data.what.length })),
+    count,
+  );
+  using played = testBroker(broker, { now: NOON });
+  await say.kiq({ words: ["never"], fails: true });
+  await say.kiq({ words: ["one", ""] });
+  await say.kiqMany(["once", "once"].map((what) => ({ words: [what], id: "the same" })));
+  await played.drain({ died: "keep" });
+  assert.deepEqual(
+    played.dispatched(count).map(({ input }) => input.length),
+    [3, 4],
+  );
+  assert.deepEqual(seen, []);
+  await played.advance("1h");
+  assert.deepEqual(seen, [{ what: "one" }, { what: "" }, { what: "once" }]);
+  assert.deepEqual(played.dispatched(hear)[0]?.options.labels, { via: "topic" });
+  const refused = played.events.filter((event) => event.type === "event.refused");
+  assert.deepEqual(
+    refused.map(({ topic: name, task }) => [name, task]),
+    [["said", "count"]],
+  );
+});
+
 test("once it is disposed, the broker is back on Redis", async () => {
   const broker = createBroker({ redis: "redis://127.0.0.1:1", enqueueTimeout: "100ms" });
   const task = broker.task({ name: "t", run: () => {} });
