@@ -9,12 +9,13 @@ import {
   type Tracer,
   trace,
 } from "@opentelemetry/api";
-import type { Ended, Execution, Hook } from "../src/middleware.ts";
+import type { Carrier, Ended, Execution, Hook } from "../src/middleware.ts";
 import { GROUP, NAMES, SYSTEM, spanName } from "./attributes.ts";
+import type { RunContexts } from "./contexts.ts";
 import { type ChosenIds, idsOfAttempt, type SpanIds } from "./ids.ts";
 import { isChild, type Linkage, linksOf, linkToDelivery } from "./linkage.ts";
 import { markFailed } from "./mark-failed.ts";
-import { formatTraceparent, inject, spanContextOf } from "./propagation.ts";
+import { extract, formatTraceparent, inject, parentOf } from "./propagation.ts";
 import type { IsKept } from "./sampling.ts";
 
 /** What spans of attempts are made with. */
@@ -27,31 +28,41 @@ export interface AttemptTracing {
   readonly ids: ChosenIds | undefined;
   /** Undefined: only the SDK knows which spans it keeps. */
   readonly isKept: IsKept | undefined;
+  /** Undefined: runs are entered as the SDK's context manager wants it. */
+  readonly contexts: RunContexts | undefined;
 }
 
 /** A span around an attempt, which is active while the handler runs. Next to nothing when sampling leaves it out: that is asked first. */
-export function traceAttempt(tracing: AttemptTracing, execution: Execution): Hook<Ended> {
+export function traceAttempt(tracing: AttemptTracing, execution: Execution): Hook<Ended> | undefined {
   const { linkage, isKept } = tracing;
-  const dispatch = isChild(execution, linkage) ? spanContextOf(execution.carrier) : undefined;
-  const parent = dispatch === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, dispatch);
-  if (isKept !== undefined && dispatch !== undefined && !isKept(dispatch, dispatch.traceId)) return within(parent);
+  const { carrier } = execution;
+  const dispatch = isChild(execution, linkage) ? parentOf(carrier) : undefined;
+  if (isKept !== undefined && dispatch !== undefined && !isKept(dispatch, dispatch.traceId))
+    return leaveOutBelow(tracing, carrier);
   const ids = tracing.ids === undefined ? undefined : idsOfAttempt(execution);
   if (isKept !== undefined && dispatch === undefined && ids !== undefined && !isKept(undefined, ids.traceId))
-    return leaveOut(ids);
+    return leaveOut(tracing, ids);
+  const parent = dispatch === undefined ? ROOT_CONTEXT : extract(carrier);
   const span = startAttempt({ tracing, execution, parent, ids });
   const active = trace.setSpan(parent, span);
-  return { carrier: inject(active), ...within(active), end: (ended) => endAttempt(span, ended) };
+  const end = (ended: Ended) => endAttempt(span, ended);
+  if (tracing.contexts !== undefined) return { carrier: inject(active), context: active, end };
+  return { carrier: inject(active), ...within(active), end };
 }
 
-/** Of an attempt that is left out and would have been below its dispatch: whatever the handler does belongs to the dispatch's trace, which is left out as well. */
-function within(active: Context): Hook<Ended> {
-  return { enter: (begin) => context.with(active, begin) };
+/** Of an attempt that would have been below its dispatch: whatever the handler does belongs to the dispatch's trace, which is left out as well. */
+function leaveOutBelow({ contexts }: AttemptTracing, carrier: Carrier): Hook<Ended> | undefined {
+  return contexts === undefined ? within(extract(carrier)) : undefined;
 }
 
 /** Of one that would have begun a trace: whatever the handler does is left out with it, under the ids that it has when it is rebuilt. */
-function leaveOut({ traceId, spanId }: SpanIds): Hook<Ended> {
-  const own = { traceId, spanId, traceFlags: TraceFlags.NONE };
-  return { carrier: { traceparent: formatTraceparent(own) }, ...within(trace.setSpanContext(ROOT_CONTEXT, own)) };
+function leaveOut({ contexts }: AttemptTracing, ids: SpanIds): Hook<Ended> {
+  const carrier = { traceparent: formatTraceparent({ ...ids, traceFlags: TraceFlags.NONE }) };
+  return contexts === undefined ? { carrier, ...within(extract(carrier)) } : { carrier };
+}
+
+function within(active: Context): Hook<Ended> {
+  return { enter: (begin) => context.with(active, begin) };
 }
 
 interface Starting {

@@ -15,7 +15,7 @@ export interface Telemetry extends AsyncDisposable {
 }
 
 /** How telemetry is started. */
-export interface TelemetryOptions extends Omit<TracingOptions, "provider" | "ids" | "isKept"> {
+export interface TelemetryOptions extends Omit<TracingOptions, "provider" | "ids" | "isKept" | "contexts"> {
   /** Reads how queues stand, whenever metrics are collected. */
   readonly lanes?: (() => Promise<readonly LaneReading[]>) | undefined;
   /** Hears, in a line, what could not be sent. Default: a warning of the process. */
@@ -51,6 +51,7 @@ export async function startTelemetry(options: TelemetryOptions = {}): Promise<Te
   const complaints = listenToSdk(report);
   const { NodeSDK } = await import("@opentelemetry/sdk-node");
   const { samplingOf } = await import("./sampling.ts");
+  const { createRunContexts } = await import("./contexts.ts");
   const { openBook } = await import("./book.ts");
   const { openReaders } = await import("./readers.ts");
   attachToSdk(complaints, process.env);
@@ -59,11 +60,14 @@ export async function startTelemetry(options: TelemetryOptions = {}): Promise<Te
   const book = openBook();
   const metricReaders = await openReaders(process.env, book.producer);
   const sampler = sampling === undefined ? {} : { sampler: sampling.sampler };
-  const sdk = new NodeSDK({ instrumentations: [], idGenerator: ids, metricReaders, ...sampler });
+  const contexts = createRunContexts();
+  const contextManager = contexts.manager;
+  const sdk = new NodeSDK({ instrumentations: [], idGenerator: ids, metricReaders, contextManager, ...sampler });
   sdk.start();
   const gauges = measure({ lanes: options.lanes });
   const hung: Middleware[] = [];
-  if (process.env.OTEL_TRACES_EXPORTER !== "none") hung.push(tracing({ ...options, ids, isKept: sampling?.isKept }));
+  if (process.env.OTEL_TRACES_EXPORTER !== "none")
+    hung.push(tracing({ ...options, ids, isKept: sampling?.isKept, contexts }));
   if (metricReaders.length > 0) hung.push(metering({ instruments: book.instruments }));
   if (process.env.OTEL_LOGS_EXPORTER !== "none") hung.push(logging());
   processMiddleware().push(...hung);

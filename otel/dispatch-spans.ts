@@ -3,6 +3,7 @@ import {
   type Context,
   context,
   isSpanContextValid,
+  type SpanContext,
   SpanKind,
   TraceFlags,
   type Tracer,
@@ -10,9 +11,10 @@ import {
 } from "@opentelemetry/api";
 import type { Hook, Sending, Sent } from "../src/middleware.ts";
 import { NAMES, SYSTEM, spanName } from "./attributes.ts";
+import type { RunContexts } from "./contexts.ts";
 import { idsOfDispatch } from "./ids.ts";
 import { markFailed } from "./mark-failed.ts";
-import { inject } from "./propagation.ts";
+import { carrierOf, inject } from "./propagation.ts";
 import type { IsKept } from "./sampling.ts";
 
 /** What spans of dispatches are made with. */
@@ -20,22 +22,25 @@ export interface DispatchTracing {
   readonly tracer: Tracer;
   /** Undefined: only the SDK knows which spans it keeps. */
   readonly isKept: IsKept | undefined;
+  /** Undefined: the SDK's context manager is not ours. */
+  readonly contexts: RunContexts | undefined;
 }
 
 /** A span around a dispatch; its context travels with the runs. */
-export function traceDispatch({ tracer, isKept }: DispatchTracing, sending: Sending): Hook<Sent> {
+export function traceDispatch({ tracer, isKept, contexts }: DispatchTracing, sending: Sending): Hook<Sent> {
   // A slot that is due is nobody's request; one that was asked for is that of whoever asked.
   const isFiring = sending.cron !== undefined && sending.cron.trigger !== "manual";
-  const around = isFiring ? trace.deleteSpan(context.active()) : context.active();
-  const leftOut = isKept === undefined ? undefined : contextOfLeftOut(isKept, sending, around);
-  if (leftOut !== undefined) return { carrier: inject(leftOut), enter: (begin) => context.with(leftOut, begin) };
+  const active = (contexts?.manager ?? context).active();
+  const around = isFiring ? trace.deleteSpan(active) : active;
+  const leftOut = isKept === undefined ? undefined : leftOutOf(isKept, sending, around);
+  if (leftOut !== undefined) return leaveOut(contexts, around, leftOut);
   const name = isFiring ? spanName.fire(sending.cron.schedule) : spanName.enqueue(sending.queue);
   const kind = isFiring ? SpanKind.INTERNAL : SpanKind.PRODUCER;
   const span = tracer.startSpan(name, { kind, attributes: attributesOf(sending) }, around);
-  const active = trace.setSpan(around, span);
+  const inside = trace.setSpan(around, span);
   return {
-    carrier: inject(active),
-    enter: (begin) => context.with(active, begin),
+    carrier: inject(inside),
+    enter: (begin) => context.with(inside, begin),
     end(sent) {
       if ("error" in sent) markFailed(span, sent.error);
       span.end();
@@ -43,19 +48,23 @@ export function traceDispatch({ tracer, isKept }: DispatchTracing, sending: Send
   };
 }
 
-/**
- * The context of a dispatch that sampling leaves out: the span that is not made has the ids that a rebuilt one has, and whatever is done
- * within is left out too. Undefined when the span is to be made.
- */
-function contextOfLeftOut(isKept: IsKept, { runs }: Sending, around: Context): Context | undefined {
+/** Whatever is done within is left out too. */
+function leaveOut(contexts: RunContexts | undefined, around: Context, leftOut: SpanContext): Hook<Sent> {
+  const inside = () => trace.setSpanContext(around, leftOut);
+  const enter: Hook<Sent>["enter"] =
+    contexts === undefined ? (begin) => context.with(inside(), begin) : (begin) => contexts.enter(inside, begin);
+  return { carrier: carrierOf(leftOut), enter };
+}
+
+/** The span of a dispatch that sampling leaves out: what is not made has the ids that a rebuilt one has. Undefined when it is to be made. */
+function leftOutOf(isKept: IsKept, { runs }: Sending, around: Context): SpanContext | undefined {
   const parent = trace.getSpanContext(around);
   const isBelow = parent !== undefined && isSpanContextValid(parent);
   const own = idsOfDispatch(runs[0] ?? "");
   const traceId = isBelow ? parent.traceId : own.traceId;
   if (isKept(isBelow ? parent : undefined, traceId)) return undefined;
-  const { spanId } = own;
-  const state = isBelow && parent.traceState !== undefined ? { traceState: parent.traceState } : undefined;
-  return trace.setSpanContext(around, { traceId, spanId, traceFlags: TraceFlags.NONE, ...state });
+  const left = { traceId, spanId: own.spanId, traceFlags: TraceFlags.NONE };
+  return isBelow && parent.traceState !== undefined ? { ...left, traceState: parent.traceState } : left;
 }
 
 function attributesOf({ runs, task, queue, cron }: Sending): Attributes {

@@ -5,7 +5,7 @@ import { type MeteringOptions, metering } from "./metrics.ts";
 import { type TracingOptions, tracing } from "./tracing.ts";
 
 /** What spans and metrics hang on, and where they go. */
-export interface HookOptions extends Omit<TracingOptions, "provider" | "ids" | "isKept"> {
+export interface HookOptions extends Omit<TracingOptions, "provider" | "ids" | "isKept" | "contexts"> {
   /** Default: the provider that your SDK has registered. */
   readonly tracerProvider?: TracingOptions["provider"];
   /** Default: the provider that your SDK has registered. */

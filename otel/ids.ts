@@ -41,9 +41,11 @@ function derived(run: string, attempt: number, delivery: number): SpanIds {
   };
 }
 
+const small = Array.from({ length: 16 }, (_, count) => `000${count.toString(16)}`);
+
 /** The lowest sixteen bits. */
 function digits(count: number): string {
-  return (count & 0xffff).toString(16).padStart(4, "0");
+  return small[count] ?? (count & 0xffff).toString(16).padStart(4, "0");
 }
 
 /** Of what is no id of ours. */

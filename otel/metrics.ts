@@ -74,16 +74,28 @@ function countEvent(meters: Meters, event: Partial<LedgerEvent>, queue: string):
     if (event.waitedMs !== undefined) meters.wait(event.waitedMs / 1_000, plain);
   } else if (event.type === "run.enqueued") {
     meters.sent(1, meters.series.ofTask(queue, event.task).enqueue.plain);
-  } else if (OUTCOMES.has(event.type ?? "")) {
-    countOutcome(meters, event, queue);
+  } else {
+    const outcome = OUTCOMES.get(event.type);
+    if (outcome !== undefined) countOutcome(meters, event, { queue, outcome });
   }
 }
 
-const OUTCOMES = new Set(["run.succeeded", "run.failed", "run.died", "run.cancelled", "run.skipped"]);
+const OUTCOMES: ReadonlyMap<string | undefined, string> = new Map([
+  ["run.succeeded", "succeeded"],
+  ["run.failed", "failed"],
+  ["run.died", "died"],
+  ["run.cancelled", "cancelled"],
+  ["run.skipped", "skipped"],
+]);
 
-function countOutcome(meters: Meters, event: Partial<LedgerEvent>, queue: string): void {
-  const { type, task, error, durationMs } = event as Partial<LedgerEvent<"run.died">>;
-  const attributes = meters.series.ofTask(queue, task).ended(String(type).slice("run.".length), error?.type);
+interface Came {
+  readonly queue: string;
+  readonly outcome: string;
+}
+
+function countOutcome(meters: Meters, event: Partial<LedgerEvent>, { queue, outcome }: Came): void {
+  const { task, error, durationMs } = event as Partial<LedgerEvent<"run.died">>;
+  const attributes = meters.series.ofTask(queue, task).ended(outcome, error?.type);
   if (durationMs !== undefined) meters.process(durationMs / 1_000, attributes);
   if (event.type === "run.failed") meters.retries(1, attributes);
   else meters.ended(1, attributes);

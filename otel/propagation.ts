@@ -2,7 +2,6 @@ import {
   type Context,
   context,
   createTraceState,
-  INVALID_SPANID,
   INVALID_TRACEID,
   type Link,
   ROOT_CONTEXT,
@@ -13,14 +12,18 @@ import type { Carrier } from "../src/middleware.ts";
 
 // W3C Trace Context, level 1. Spelt here and not left to the process' propagators: these may be set to another format,
 // and what stands in entries and in the ledger is read by other processes, years later.
-const TRACEPARENT = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
+const TRACEPARENT = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})$/;
 
 /** The trace context that is active, as it travels with a run. Empty without an SDK. Baggage stays behind: what travels is kept for years. */
 export function inject(active: Context = context.active()): Carrier {
   const found = trace.getSpanContext(active);
-  if (found === undefined || found.traceId === INVALID_TRACEID) return {};
-  const tracestate = found.traceState?.serialize();
-  const traceparent = formatTraceparent(found);
+  return found === undefined || found.traceId === INVALID_TRACEID ? {} : carrierOf(found);
+}
+
+/** A span, as it travels with what it has caused. */
+export function carrierOf(span: SpanContext): Carrier {
+  const tracestate = span.traceState?.serialize();
+  const traceparent = formatTraceparent(span);
   return tracestate === undefined || tracestate === "" ? { traceparent } : { traceparent, tracestate };
 }
 
@@ -38,8 +41,13 @@ export function spanContextOf({ traceparent, tracestate }: Carrier = {}): SpanCo
   const [, traceId, spanId, flags] = TRACEPARENT.exec(traceparent ?? "") ?? [];
   if (traceId === undefined || spanId === undefined || flags === undefined) return undefined;
   const found: SpanContext = { traceId, spanId, traceFlags: Number.parseInt(flags, 16) & 1, isRemote: true };
-  if (traceId === INVALID_TRACEID || spanId === INVALID_SPANID) return undefined;
   return tracestate === undefined ? found : { ...found, traceState: createTraceState(tracestate) };
+}
+
+/** What sampling asks of the span that a carrier came from; undefined when it carries none, or one that cannot be read. */
+export function parentOf({ traceparent }: Carrier): Pick<SpanContext, "traceId" | "traceFlags"> | undefined {
+  if (traceparent === undefined || !TRACEPARENT.test(traceparent)) return undefined;
+  return { traceId: traceparent.slice(3, 35), traceFlags: Number.parseInt(traceparent.slice(-2), 16) & 1 };
 }
 
 /** A context whose parent is where the carrier came from. */

@@ -36,8 +36,14 @@ export function createSeries(): Series {
   const schedules = cached((schedule) => ({ [NAMES.schedule]: schedule }));
   const refusals = cached((task) => ({ [NAMES.task]: task }));
   const redeliveries = cached((queue) => cached((how) => ({ [NAMES.destination]: queue, [NAMES.how]: how })));
+  let last: { readonly queue: string; readonly task: string; readonly of: OfTask } | undefined;
   return {
-    ofTask: (queue, task = "") => tasks(known(NAMES.destination, queue))(known(NAMES.task, task)),
+    ofTask(queue, task = "") {
+      // Events come in batches of one queue, and mostly of one task.
+      if (last?.queue !== queue || last.task !== task)
+        last = { queue, task, of: tasks(known(NAMES.destination, queue))(known(NAMES.task, task)) };
+      return last.of;
+    },
     ofQueue: (queue) => queues(known(NAMES.destination, queue)),
     ofSchedule: (schedule) => schedules(known(NAMES.schedule, schedule)),
     ofRefusal: (task) => refusals(known(NAMES.task, task)),

@@ -1,8 +1,9 @@
-import { ProxyTracer, type TracerProvider, trace } from "@opentelemetry/api";
+import { ProxyTracerProvider, type TracerProvider, trace } from "@opentelemetry/api";
 import type { Middleware } from "../src/middleware.ts";
 import { type AttemptTracing, traceAttempt } from "./attempt-spans.ts";
 import { SCOPE } from "./attributes.ts";
-import { traceDispatch } from "./dispatch-spans.ts";
+import type { RunContexts } from "./contexts.ts";
+import { type DispatchTracing, traceDispatch } from "./dispatch-spans.ts";
 import type { ChosenIds } from "./ids.ts";
 import type { Linkage } from "./linkage.ts";
 import { traceNotice } from "./notice-spans.ts";
@@ -20,28 +21,32 @@ export interface TracingOptions {
   readonly ids?: ChosenIds | undefined;
   /** Foretells what the provider's sampler will say, so that spans it leaves out cost nothing. Default: each is offered to the provider. */
   readonly isKept?: IsKept | undefined;
+  /** What is active in the process, when its context manager is ours: runs need not be entered then. */
+  readonly contexts?: RunContexts | undefined;
 }
 
 /** Turns dispatches, attempts, fired slots and projected batches into spans. */
 export function tracing(options: TracingOptions = {}): Middleware {
   const tracer = (options.provider ?? trace).getTracer(SCOPE);
-  const { linkage = "auto", input, ids, isKept } = options;
-  const attempts: AttemptTracing = { tracer, linkage, input, ids, isKept };
-  const dispatches = { tracer, isKept };
-  const isHeard = hearing(options);
+  const { linkage = "auto", input, ids, isKept, contexts } = options;
+  const attempts: AttemptTracing = { tracer, linkage, input, ids, isKept, contexts };
+  const dispatches: DispatchTracing = { tracer, isKept, contexts };
   return {
     name: "tasktrail.tracing",
-    send: (sending) => (isHeard() ? traceDispatch(dispatches, sending) : undefined),
-    attempt: (execution) => (isHeard() ? traceAttempt(attempts, execution) : undefined),
+    isIdle: options.provider === undefined ? deafness() : () => false,
+    send: (sending) => traceDispatch(dispatches, sending),
+    attempt: (execution) => traceAttempt(attempts, execution),
     notice: (notice) => traceNotice(tracer, notice),
   };
 }
 
-/** Whether anybody listens: until an SDK is registered, tracers of the API are proxies that do nothing. */
-function hearing({ provider }: TracingOptions): () => boolean {
-  let isHeard = provider !== undefined;
+/** Whether nobody listens: until an SDK is registered, tracers of the API are proxies that do nothing. */
+function deafness(): () => boolean {
+  let isHeard = false;
   return () => {
-    isHeard ||= !(trace.getTracer(SCOPE) instanceof ProxyTracer);
-    return isHeard;
+    if (isHeard) return false;
+    const provider = trace.getTracerProvider();
+    isHeard = !(provider instanceof ProxyTracerProvider) || provider.getDelegateTracer(SCOPE) !== undefined;
+    return !isHeard;
   };
 }

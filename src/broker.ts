@@ -150,14 +150,23 @@ async function open(source: ServerSource, role: Purpose, onError: (error: Error)
   }
 }
 
-/** The process' middleware, of which there may be more later, and after it our own. */
+/** Those of the process' middleware that listen, of which there may be more later, and after them our own. */
 function withProcess(own: Middleware): () => readonly Middleware[] {
   let all: readonly Middleware[] = [own];
   return () => {
     const shared = processMiddleware();
-    if (shared.length !== all.length - 1 || shared.some((one, index) => one !== all[index])) all = [...shared, own];
-    return all;
+    let count = 0;
+    for (const one of shared) if (listens(one) && all[count++] !== one) return gather(shared);
+    return count === all.length - 1 ? all : gather(shared);
   };
+  function gather(shared: readonly Middleware[]): readonly Middleware[] {
+    all = [...shared.filter(listens), own];
+    return all;
+  }
+}
+
+function listens(one: Middleware): boolean {
+  return one.isIdle?.() !== true;
 }
 
 function lazily(read: () => BrokerSettings): () => BrokerSettings {

@@ -138,6 +138,8 @@ export interface Sent {
 export interface Hook<T> {
   /** The trace context that travels with the runs of a dispatch, or stands on the events of an attempt. Default: none; that of its dispatch. */
   readonly carrier?: Carrier | undefined;
+  /** Of an attempt: what telemetry has active while the handler runs, as `currentRun` tells it. Default: what it makes of the carrier. */
+  readonly context?: unknown;
   /** Calls `begin` at once, in the context that it is to run in. Default: just that. */
   enter?(begin: () => void): void;
   /** Hears how it ended. */
@@ -150,6 +152,8 @@ export interface Hook<T> {
  */
 export interface Middleware {
   readonly name: string;
+  /** True as long as nobody listens: then it is passed over, and nothing is made for it. Asked at each attempt and each dispatch. Default: false. */
+  isIdle?(): boolean;
   /** Around a dispatch. */
   send?(sending: Sending): Hook<Sent> | undefined;
   /** Around an attempt. */

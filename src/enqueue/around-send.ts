@@ -4,9 +4,16 @@ import type { Carrier, Middleware, Sending, Sent } from "../middleware.ts";
 /** A middleware that hangs a hook on dispatches. */
 export type SendHook = Middleware & Required<Pick<Middleware, "send">>;
 
-/** Those of a process' middleware that have a hook around dispatches. */
+const known = new WeakMap<readonly Middleware[], readonly SendHook[]>();
+
+/** Those of a process' middleware that have a hook around dispatches. Sought once in each list: a broker gives the same one until it changes. */
 export function sendHooks(middleware: readonly Middleware[]): readonly SendHook[] {
-  return middleware.filter((one): one is SendHook => one.send !== undefined);
+  let hooks = known.get(middleware);
+  if (hooks === undefined) {
+    hooks = middleware.filter((one): one is SendHook => one.send !== undefined);
+    known.set(middleware, hooks);
+  }
+  return hooks;
 }
 
 /** A dispatch with hooks around it. */
@@ -30,15 +37,18 @@ export function aroundSend<T>({ hooks, sending, dispatch, announce }: Around<T>)
   }
   const carrier = carrierOf(hung) ?? {};
   if (hung.length === 0) return dispatch(carrier);
-  return new Promise((resolve, reject) => {
-    const took = (value: T) => {
-      endWithin(hung, announce, {});
-      resolve(value);
-    };
-    const failed = (error: unknown) => {
-      endWithin(hung, announce, { error });
-      reject(error);
-    };
-    beginWithin(hung, announce, () => void dispatch(carrier).then(took, failed));
+  let sent: Promise<T> | undefined;
+  beginWithin(hung, announce, () => {
+    sent = dispatch(carrier);
   });
+  return (sent as unknown as Promise<T>).then(
+    (value) => {
+      endWithin(hung, announce, {});
+      return value;
+    },
+    (error: unknown) => {
+      endWithin(hung, announce, { error });
+      throw error;
+    },
+  );
 }

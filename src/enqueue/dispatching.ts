@@ -1,3 +1,4 @@
+import type { EventDraft } from "../../streams/events.ts";
 import type { Lane } from "../../streams/lane.ts";
 import { durabilityOf } from "../config.ts";
 import { DEFAULTS } from "../defaults.ts";
@@ -44,7 +45,11 @@ export function createDispatching(engine: Engine, enqueueTimeoutMs: () => number
       // Our own observer does not care for single events, and as a rule nobody else listens.
       if (engine.middleware.length === 1) return;
       const taken = existing.size === 0 ? records : records.filter((_, index) => !existing.has(index));
-      const events = taken.flatMap(({ before, event }) => (before === undefined ? [event] : [before, event]));
+      const events: EventDraft[] = [];
+      for (const { before, event } of taken) {
+        if (before !== undefined) events.push(before);
+        events.push(event);
+      }
       if (events.length > 0) engine.announce({ kind: "events.recorded", queue, events });
     },
   });

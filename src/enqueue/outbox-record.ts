@@ -1,8 +1,8 @@
 import { z } from "zod";
 import type { EntryRetry } from "../../streams/entry.ts";
 import { isKeyPart } from "../../streams/keys.ts";
+import type { CurrentRun } from "../current-run.ts";
 import type { ResolvedDispatch } from "../define/resolve-dispatch.ts";
-import type { CurrentRun } from "./current-run.ts";
 import type { Dispatch } from "./record.ts";
 
 const ms = z.number().nonnegative();

@@ -3,11 +3,11 @@ import type { EntryMeta } from "../../streams/entry.ts";
 import type { EventDraft } from "../../streams/events.ts";
 import type { Lane } from "../../streams/lane.ts";
 import { toParcel } from "../../streams/packed.ts";
+import { type CurrentRun, currentRun } from "../current-run.ts";
 import { DEFAULTS } from "../defaults.ts";
 import type { ResolvedDispatch } from "../define/resolve-dispatch.ts";
 import type { TaskRecord } from "../define/task.ts";
 import type { Carrier } from "../middleware.ts";
-import { type CurrentRun, currentRun } from "./current-run.ts";
 
 /** Redis forgets a key by itself only after so long, in case no worker is left to end its run: 30 days. */
 const KEY_SAFETY_MS = 30 * 86_400_000;

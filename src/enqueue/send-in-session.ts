@@ -1,12 +1,12 @@
 import { insertOutbox, type OutboxRow, outboxLane } from "../../sql/outbox-insert.ts";
 import { createRunIds, type RunIds } from "../../streams/ids.ts";
+import { currentRun } from "../current-run.ts";
 import { encodeInput } from "../define/payload.ts";
 import { checkedKey, resolveDispatch } from "../define/resolve-dispatch.ts";
 import { onceCommitted, statementRunner } from "../define/session.ts";
 import { noOutbox } from "../errors.ts";
 import type { Carrier } from "../middleware.ts";
 import { aroundSend, sendHooks } from "./around-send.ts";
-import { currentRun } from "./current-run.ts";
 import { encodeDispatch } from "./outbox-record.ts";
 import type { SendParts, SendRequest } from "./send.ts";
 

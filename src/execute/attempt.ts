@@ -23,6 +23,8 @@ export interface Attempt extends Timed {
   readonly effects: Effect[];
   /** Its own trace context, or else that of the dispatch. */
   carrier: Carrier;
+  /** What its hooks have active while its handler runs. */
+  context: unknown;
   /** By the monotonic clock, in ms. */
   startedAt: number;
   /** Why its signal was aborted. The first reason is the one that counts. */

@@ -27,8 +27,9 @@ export interface InspectParts {
 export function inspectEntry(entry: Entry, { task: find, idOf }: InspectParts): Inspected {
   const isOurId = isRunId(entry.run);
   const record = find(entry.task);
-  if (isOurId && record?.run !== undefined && isPlain(entry, record))
-    return { kind: "fit", run: entry.run, task: entry.task, meta: plainMeta(entry.meta), record };
+  const plain = isOurId && record?.run !== undefined && isPlain(entry, record) ? plainMeta(entry.meta) : undefined;
+  if (plain !== undefined)
+    return { kind: "fit", run: entry.run, task: entry.task, meta: plain, record: record as TaskRecord };
   const run = isOurId ? entry.run : idOf();
   const task = entry.task === "" ? "(none)" : cleanText(entry.task, 200);
   const undecodable = (why: string) => ({ kind: "undecodable", run, task, why }) as const;
@@ -50,22 +51,36 @@ export function inspectEntry(entry: Entry, { task: find, idOf }: InspectParts): 
   return { kind: "fit", run, task, meta, record };
 }
 
-const PLAIN_META = /^\{"enqueuedAt":(\d{1,15})(?:,"traceparent":"([0-9a-f-]{55})")?(,"isOfMany":true)?\}$/;
-const PLAIN_META_AT = '{"enqueuedAt":'.length;
-/** No meta is so long that says the time alone, and none shorter that says a trace. */
-const TRACED_META = 60;
-
-/** True for what nearly all entries are: of a task that is no cron, with nothing said of the run but when it was dispatched, and in which trace. */
-function isPlain({ v, attempt, expires, meta }: Entry, { cron }: TaskRecord): boolean {
-  if (v !== ENTRY_VERSION || cron !== undefined || expires !== 0) return false;
-  return attempt >= 1 && Number.isInteger(attempt) && PLAIN_META.test(meta);
+/** True for what nearly all entries are but for their meta: of a task that is no cron, and that may start whenever it is. */
+function isPlain({ v, attempt, expires }: Entry, { cron }: TaskRecord): boolean {
+  return v === ENTRY_VERSION && cron === undefined && expires === 0 && attempt >= 1 && Number.isInteger(attempt);
 }
 
-function plainMeta(text: string): EntryMeta {
-  if (text.length < TRACED_META) return { enqueuedAt: Number(text.slice(PLAIN_META_AT, -1)) };
-  const [, enqueuedAt, traceparent, isOfMany] = PLAIN_META.exec(text) ?? [];
-  const meta = { enqueuedAt: Number(enqueuedAt), traceparent };
-  return isOfMany === undefined ? meta : { ...meta, isOfMany: true };
+const META_BEGINS = '{"enqueuedAt":';
+const TRACE_BEGINS = ',"traceparent":"';
+const TRACE_LENGTH = 55;
+const MOST_DIGITS = 15;
+
+/** What nearly all metas say: when the run was dispatched, and in which trace. Undefined for any other. Read by hand, since each run has one. */
+function plainMeta(text: string): EntryMeta | undefined {
+  if (!text.startsWith(META_BEGINS)) return undefined;
+  let at = META_BEGINS.length;
+  let enqueuedAt = 0;
+  for (let digit = text.charCodeAt(at) - 48; digit >= 0 && digit <= 9; digit = text.charCodeAt(at) - 48) {
+    enqueuedAt = enqueuedAt * 10 + digit;
+    at += 1;
+  }
+  const digitCount = at - META_BEGINS.length;
+  const isLedByZero = digitCount > 1 && text.charCodeAt(META_BEGINS.length) === 48;
+  if (digitCount === 0 || digitCount > MOST_DIGITS || isLedByZero) return undefined;
+  if (at + 1 === text.length) return text.endsWith("}") ? { enqueuedAt } : undefined;
+  if (!text.startsWith(TRACE_BEGINS, at)) return undefined;
+  const from = at + TRACE_BEGINS.length;
+  const to = from + TRACE_LENGTH;
+  if (text.indexOf('"', from) !== to || text.includes("\\", from)) return undefined;
+  const traceparent = text.slice(from, to);
+  if (to + 2 === text.length) return text.endsWith("}") ? { enqueuedAt, traceparent } : undefined;
+  return text.slice(to) === '","isOfMany":true}' ? { enqueuedAt, traceparent, isOfMany: true } : undefined;
 }
 
 /** An entry's meta; undefined when it is not what we write. Fields that this version does not know are kept. */

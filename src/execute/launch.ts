@@ -68,15 +68,12 @@ export function createLauncher(parts: LauncherParts): Launcher {
 
   const launch = (one: Launch) => {
     const attempt = attemptOf(one);
-    aroundAttempt({ attempt, middleware: parts.middleware(), announce: parts.announce }, (carrier) =>
-      perform(attempt, carrier ?? carrierOf(attempt)),
-    );
+    aroundAttempt({ attempt, middleware: parts.middleware(), announce: parts.announce }, perform);
   };
 
-  const perform = (attempt: Attempt, carrier: Carrier) => {
+  const perform = (attempt: Attempt) => {
     const { hold, policies } = attempt;
     if (hold.phase === "gone") return forget(attempt);
-    attempt.carrier = carrier;
     attempt.startedAt = clock.elapsed();
     attempt.deadlineAt = attempt.startedAt + policies.timeoutMs;
     const settler = settlerOf(hold.workLane);
@@ -141,8 +138,9 @@ function patienceMs(timeoutMs: number): number {
   return Math.min(5_000, Math.max(250, timeoutMs / 10));
 }
 
-function carrierOf({ meta }: Attempt): Carrier {
-  return meta.traceparent === undefined ? none : { traceparent: meta.traceparent, tracestate: meta.tracestate };
+/** That of its dispatch. */
+function carrierOf({ traceparent, tracestate }: Launch["meta"]): Carrier {
+  return traceparent === undefined ? none : { traceparent, tracestate };
 }
 const none: Carrier = Object.freeze({});
 
@@ -157,7 +155,8 @@ function attemptOf({ hold, record, meta, policies, input, lock, onFree }: Launch
     lock,
     onFree,
     effects: [],
-    carrier: none,
+    carrier: carrierOf(meta),
+    context: undefined,
     startedAt: 0,
     deadlineAt: 0,
     abortedBy: undefined,

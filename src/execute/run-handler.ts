@@ -1,8 +1,8 @@
+import { type CurrentRun, currentRun } from "../current-run.ts";
 import { encodeResult } from "../define/payload.ts";
 import type { TaskRecord } from "../define/task.ts";
 import { isPromise } from "../define/travelling.ts";
 import type { WorkerScope } from "../di/worker-scope.ts";
-import { type CurrentRun, currentRun } from "../enqueue/current-run.ts";
 import type { RunContext } from "../run.ts";
 import type { Attempt } from "./attempt.ts";
 import { doneOnce, type InboxDeps, withInbox } from "./inbox.ts";
@@ -87,9 +87,9 @@ function runBare(
 }
 const none: Readonly<Record<string, unknown>> = Object.freeze({});
 
-function asCurrent({ meta, carrier, hold }: Attempt): CurrentRun {
+function asCurrent({ meta, carrier, context, hold }: Attempt): CurrentRun {
   const { run } = hold.delivery.entry;
-  return { run, root: meta.root ?? run, carrier };
+  return { run, root: meta.root ?? run, carrier, context };
 }
 
 function failure(attempt: Attempt, error: unknown): Outcome {

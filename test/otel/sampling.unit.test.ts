@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { context, ProxyTracer, SpanKind, TraceFlags, trace } from "@opentelemetry/api";
+import { type Context, context, ProxyTracer, SpanKind, TraceFlags, trace } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import { InMemorySpanExporter, SimpleSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
+import { createRunContexts, type RunContexts } from "../../otel/contexts.ts";
 import { createChosenIds, idsOfAttempt, idsOfDispatch } from "../../otel/ids.ts";
 import { spanContextOf } from "../../otel/propagation.ts";
 import { samplingOf } from "../../otel/sampling.ts";
@@ -13,14 +14,14 @@ import { createRunIds } from "../../streams/ids.ts";
 context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
 
 /** Hooks that foresee what a sampler says, on a provider with that sampler. */
-function sampled(env: Readonly<Record<string, string>>) {
+function sampled(env: Readonly<Record<string, string>>, contexts?: RunContexts) {
   const sampling = samplingOf(env);
   assert.ok(sampling !== undefined);
   const exporter = new InMemorySpanExporter();
   const ids = createChosenIds();
   const spanProcessors = [new SimpleSpanProcessor({ exporter })];
   const provider = new TracerProvider({ spanProcessors, idGenerator: ids, sampler: sampling.sampler });
-  const hooks = tracing({ provider, ids, isKept: sampling.isKept }) as Required<Middleware>;
+  const hooks = tracing({ provider, ids, isKept: sampling.isKept, contexts }) as Required<Middleware>;
   return { hooks, provider, ids, spans: () => exporter.getFinishedSpans() };
 }
 
@@ -119,11 +120,21 @@ test("what the SDK has to complain of is left to the SDK", () => {
   assert.equal(samplingOf({ OTEL_TRACES_SAMPLER: "traceidratio", OTEL_TRACES_SAMPLER_ARG: "7" }), undefined);
 });
 
-test("without an SDK nothing is done around anything", () => {
+test("where the context manager is ours, no attempt is entered: it says what is active, if it is more than its dispatch's carrier", () => {
+  const { hooks } = sampled(never, createRunContexts());
+  const { traceId, spanId } = idsOfAttempt(attempt({ isOfMany: true }));
+  const [left, kept] = ["00", "01"].map((flags) => `00-${"a".repeat(32)}-${"b".repeat(16)}-${flags}`);
+  assert.equal(hooks.attempt(attempt({ carrier: { traceparent: left } })), undefined);
+  assert.deepEqual(hooks.attempt(attempt({ isOfMany: true })), {
+    carrier: { traceparent: `00-${traceId}-${spanId}-00` },
+  });
+  const { context: active, enter } = hooks.attempt(attempt({ carrier: { traceparent: kept } })) ?? {};
+  assert.equal(enter, undefined);
+  assert.equal(trace.getSpanContext(active as Context)?.traceId, "a".repeat(32));
+});
+
+test("without an SDK nobody listens, and nothing is asked", () => {
   assert.ok(trace.getTracer("any") instanceof ProxyTracer);
-  const hooks = tracing() as Required<Middleware>;
-  assert.deepEqual(
-    [hooks.attempt(attempt()), hooks.send({ task: "greet", queue: "mail", runs: [run] })],
-    [undefined, undefined],
-  );
+  assert.equal(tracing().isIdle?.(), true);
+  assert.equal(sampled(never).hooks.isIdle(), false);
 });

@@ -23,7 +23,8 @@ const MAY_IMPORT: Readonly<Record<string, (target: string, from: string) => bool
     // Statements that any driver can run: they load no slonik.
     ["sql/outbox-insert.ts", "sql/inbox-statements.ts"].includes(target) ||
     ((from === "src/deps.ts" || from.startsWith("src/relay/")) && partOf(target) === "sql"),
-  otel: (target) => partOf(target) === "otel" || ["src/middleware.ts", "streams/events.ts"].includes(target),
+  otel: (target) =>
+    partOf(target) === "otel" || ["src/middleware.ts", "src/current-run.ts", "streams/events.ts"].includes(target),
   edge: () => true,
 };
 

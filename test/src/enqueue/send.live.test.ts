@@ -3,8 +3,8 @@ import { randomBytes } from "node:crypto";
 import { test } from "node:test";
 import { z } from "zod";
 import { createBroker } from "../../../src/broker.ts";
+import { currentRun } from "../../../src/current-run.ts";
 import { engineOf } from "../../../src/engine.ts";
-import { currentRun } from "../../../src/enqueue/current-run.ts";
 import { toEntry } from "../../../streams/entry.ts";
 import { laneKeys } from "../../../streams/keys.ts";
 import { openWork, type TestWork } from "../../support/work.ts";
@@ -189,7 +189,7 @@ test("what a handler dispatches has its run as parent, and the first of the chai
   const child = work.broker.task({ name: "child", run() {} });
   const carrier = { traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01" };
   await child.kiq();
-  await currentRun.run({ run: "p", root: "r", carrier }, () => child.kiq());
+  await currentRun.run({ run: "p", root: "r", carrier, context: undefined }, () => child.kiq());
   const metas = (await entriesOf(work)).map(({ meta }) => JSON.parse(meta));
   assert.deepEqual(
     metas.map(({ parent, root }) => [parent, root]),

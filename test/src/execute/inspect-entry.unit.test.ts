@@ -59,6 +59,28 @@ test("any fields at all are judged without a throw, and named so that they can b
   );
 });
 
+test("what nearly all metas say is read by hand as it is by JSON", () => {
+  const traceparent = `00-${"a".repeat(32)}-${"b".repeat(16)}-01`;
+  const said = fc.record(
+    {
+      enqueuedAt: fc.nat(),
+      traceparent: fc.constantFrom(traceparent, "", `"${traceparent.slice(1)}`, `\\${traceparent.slice(1)}`),
+      isOfMany: fc.boolean(),
+      later: fc.string(),
+    },
+    { requiredKeys: ["enqueuedAt"] },
+  );
+  const cut = fc.tuple(fc.nat(120), fc.constantFrom("", "}", '"', "x"));
+  fc.assert(
+    fc.property(said, fc.option(cut, { nil: undefined }), (meta, hurt) => {
+      const text = JSON.stringify(meta);
+      const given = hurt === undefined ? text : text.slice(0, hurt[0]) + hurt[1] + text.slice(hurt[0] + 1);
+      const found = inspectEntry({ ...whole, meta: given }, parts);
+      assert.deepEqual("meta" in found ? found.meta : undefined, readMeta(given));
+    }),
+  );
+});
+
 test("a meta is read whole or not at all", () => {
   assert.equal(readMeta("[]"), undefined);
   assert.equal(readMeta('{"enqueuedAt":"1"}'), undefined);
