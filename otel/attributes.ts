@@ -33,6 +33,7 @@ export const NAMES = {
   link: "tasktrail.link",
   rebuilt: "tasktrail.rebuilt",
   how: "tasktrail.how",
+  mode: "tasktrail.mode",
 } as const;
 
 /** Every metric's name, once. Times are in seconds. */
@@ -75,4 +76,5 @@ export const spanName = {
   process: (queue: string) => `process ${queue}`,
   fire: (schedule: string) => `cron fire ${schedule}`,
   project: (queue: string) => `project ${queue}`,
+  replay: (projection: string) => `replay ${projection}`,
 } as const;

@@ -10,11 +10,13 @@ import {
 import type { Notice } from "../src/middleware.ts";
 import type { LedgerEvent } from "../streams/events.ts";
 import { GROUP, NAMES, SYSTEM, spanName } from "./attributes.ts";
+import { markFailed } from "./mark-failed.ts";
 import { linkTo, spanContextOf } from "./propagation.ts";
 
 /** Makes spans of what is told after the fact: batches that were projected, and runs that ended without a handler's turn. */
 export function traceNotice(tracer: Tracer, notice: Notice): void {
   if (notice.kind === "batch.projected") traceBatch(tracer, notice);
+  if (notice.kind === "projection.replayed") traceReplay(tracer, notice);
   if (notice.kind !== "events.recorded") return;
   for (const event of notice.events) if (isStillborn(event)) traceStillborn(tracer, event, notice.queue);
 }
@@ -25,6 +27,16 @@ function traceBatch(tracer: Tracer, notice: Extract<Notice, { kind: "batch.proje
   const attributes: Attributes = { [NAMES.destination]: queue, [NAMES.events]: events, [NAMES.rows]: rows };
   const options = { kind: SpanKind.INTERNAL, startTime: endTime - tookMs, attributes };
   tracer.startSpan(spanName.project(queue), options, ROOT_CONTEXT).end(endTime);
+}
+
+function traceReplay(tracer: Tracer, notice: Extract<Notice, { kind: "projection.replayed" }>): void {
+  const endTime = Date.now();
+  const { projection, mode, events, rows, tookMs, error } = notice;
+  const attributes: Attributes = { [NAMES.mode]: mode, [NAMES.events]: events, [NAMES.rows]: rows };
+  const options = { kind: SpanKind.INTERNAL, startTime: endTime - tookMs, attributes };
+  const span = tracer.startSpan(spanName.replay(projection), options, ROOT_CONTEXT);
+  if (error !== undefined) markFailed(span, error);
+  span.end(endTime);
 }
 
 type Stillborn = Partial<LedgerEvent<"run.died"> | LedgerEvent<"run.skipped">>;

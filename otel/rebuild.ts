@@ -61,7 +61,10 @@ export function createRebuilder(linkage: Linkage = "auto"): Rebuilder {
     const outcome = OUTCOMES[event.type];
     if (outcome === undefined) return [];
     const spans = ended(known, event, outcome);
-    if (outcome === "died" && known.previous !== undefined) dead.set(event.run, known.previous);
+    if (outcome === "died" && known.previous !== undefined) {
+      if (dead.size > MOST_REMEMBERED) dead.clear();
+      dead.set(event.run, known.previous);
+    }
     if (ENDINGS.has(outcome)) runs.delete(event.run);
     return spans;
   };
@@ -83,7 +86,7 @@ export function createRebuilder(linkage: Linkage = "auto"): Rebuilder {
   return { take, isStrange, openCount: () => [...runs.values()].filter(({ open }) => open !== undefined).length };
 }
 
-/** Spans that are remembered: of dispatches, so that one of many runs is told once, and of attempts. */
+/** Spans that are remembered: of dispatches, so that one of many runs is told once, of attempts, and of those that the dead made last. */
 const MOST_REMEMBERED = 100_000;
 
 function remember(spans: Set<string>, spanId: string): void {

@@ -29,6 +29,12 @@ export async function sendRebuilt(spans: readonly RebuiltSpan[], endpoint: strin
   }
 }
 
+/** Why a collector did not take spans, in words. */
+export function reasonOf(error: unknown): string {
+  const { message, cause } = error as Error;
+  return cause instanceof Error ? `${message}: ${cause.message || (cause as { code?: string }).code}` : message;
+}
+
 interface Refusal {
   readonly error: unknown;
   readonly mayPass: boolean;

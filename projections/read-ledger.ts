@@ -13,6 +13,8 @@ export interface LedgerQuery extends EventFilter {
   readonly from?: number | undefined;
   /** Recorded at this instant or before. Default: the end, as it is when reading starts. */
   readonly until?: number | undefined;
+  /** Where to go on in each queue, instead of at `from`. A queue that is not named begins there. */
+  readonly after?: ReadonlyMap<string, LanePoint> | undefined;
   /** Goes on with what is recorded from then on, until `signal` is aborted or `until` is reached; queues that are new included. */
   readonly follow?: boolean | undefined;
   /** Default: every queue of the namespace. */
@@ -74,6 +76,7 @@ async function openCursor(source: LedgerSource, queue: string, query: LedgerQuer
     queue,
     fromMs,
     untilMs,
+    after: query.after?.get(queue),
     signal: follow ? (signal ?? new AbortController().signal) : undefined,
   });
   return { queue, pages, page: { incarnation: "", entries: [] }, next: 0, at: undefined, isOver: false };

@@ -108,6 +108,18 @@ export type Notice =
       readonly keptCount: number;
     }
   | {
+      /** A projection's history was folded again, or could not be: then `error` says why. */
+      readonly kind: "projection.replayed";
+      readonly projection: string;
+      /** `apply`: its table was made what came of it. `keep`: that has a table of its own. */
+      readonly mode: "apply" | "verify" | "count" | "keep";
+      readonly events: number;
+      /** Rows that were changed, or would have been. */
+      readonly rows: number;
+      readonly tookMs: number;
+      readonly error?: unknown;
+    }
+  | {
       /** The view of a projection shows the rows of a new version from now on. */
       readonly kind: "projection.switched";
       readonly projection: string;

@@ -122,6 +122,7 @@ const MESSAGES: Readonly<Record<Plain, string>> = {
   "archive.dropped": "a day of the archive was dropped",
   "lane.repaired": "what the queue had lost was brought back from the archive",
   "projection.switched": "a projection's view shows its new version",
+  "projection.replayed": "a projection was replayed",
   "role.ready": "ready",
   "role.stopped": "stopped",
 };
@@ -137,6 +138,7 @@ const LEVELS: Readonly<Record<Plain, Line["level"]>> = {
   "archive.dropped": "info",
   "lane.repaired": "warn",
   "projection.switched": "info",
+  "projection.replayed": "info",
   "role.ready": "info",
   "role.stopped": "info",
 };

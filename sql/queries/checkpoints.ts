@@ -147,6 +147,18 @@ export async function moveCheckpoint(session: Session, from: Checkpoint, to: Che
   return count === 1;
 }
 
+/** Keeps how far a reader has come that writes no rows: what it did with them is outside, and its place comes after. */
+export async function keepPlace(
+  session: Session,
+  { lane, projection, incarnation, ms, seq }: Pick<Checkpoint, "lane" | "projection" | "incarnation" | "ms" | "seq">,
+): Promise<void> {
+  await session.query(sql.unsafe`
+    insert into projection_checkpoints (lane, projection, incarnation, ms, seq, token)
+    values (${lane}, ${projection}, ${incarnation}, ${ms}, ${seq}, '')
+    on conflict (lane, projection) do update
+    set incarnation = excluded.incarnation, ms = excluded.ms, seq = excluded.seq, updated_at = now()`);
+}
+
 /** Raises a checkpoint's epoch, and keeps it locked to the end of the transaction: what others have prepared from it is worth nothing. */
 export function raiseEpoch(session: Session, lane: string, projection: string): Promise<Checkpoint | undefined> {
   return rowOf(

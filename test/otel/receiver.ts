@@ -42,8 +42,8 @@ export interface Receiver extends AsyncDisposable {
   waitFor<T>(find: (spans: readonly ReceivedSpan[]) => T | undefined | false, timeoutMs?: number): Promise<T>;
 }
 
-/** Starts it on a free port. */
-export async function startReceiver(): Promise<Receiver> {
+/** Starts it, on a free port unless one is given. */
+export async function startReceiver(port = 0): Promise<Receiver> {
   const spans: ReceivedSpan[] = [];
   const logs: ReceivedLog[] = [];
   const metricNames = new Set<string>();
@@ -56,7 +56,7 @@ export async function startReceiver(): Promise<Receiver> {
     response.writeHead(200, { "content-type": "application/json" }).end("{}");
     for (const look of waiters) look();
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {
     url,

@@ -4,7 +4,8 @@ import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import type { RebuiltSpan } from "../../otel/rebuilt-span.ts";
 import { sendRebuilt } from "../../otel/send-rebuilt.ts";
-import { tasktrail } from "../src/cli/tasktrail.ts";
+import { ended, startTasktrail, tasktrail } from "../src/cli/tasktrail.ts";
+import { startReceiver } from "./receiver.ts";
 import { setScene } from "./scene.ts";
 
 test("a replay can be of a task or of a run, and knows runs that were dispatched before it begins", async () => {
@@ -47,6 +48,45 @@ test("a replay can be of a task or of a run, and knows runs that were dispatched
   assert.deepEqual(names(await replay("--from", "10m", "--until", at)), ["enqueue default send_receipt"]);
   const nothing = await tasktrail(["replay", "traces", "--json"], { env });
   assert.match(nothing.err, /From when on\?/);
+});
+
+test("what is recorded is sent as it is recorded, and a collector that was down gets what it missed, once", async () => {
+  await using scene = await setScene({});
+  assert.equal((await tasktrail(["migrate"], scene)).code, 0);
+  const worker = await scene.role("worker", "untraced");
+  const dispatch = async (order: number) => {
+    const { out } = await tasktrail(["kiq", scene.application, "send_receipt", `{"order":${order}}`, "--json"], scene);
+    const { run } = JSON.parse(out) as { readonly run: string };
+    await scene.ledger.waitFor((events) =>
+      events.some((one) => one.type === "run.succeeded" && "run" in one && one.run === run),
+    );
+    return run;
+  };
+  const runsOf = (spans: readonly { readonly attributes: Readonly<Record<string, unknown>> }[]) =>
+    new Set(spans.map(({ attributes }) => attributes["tasktrail.run.id"]));
+  const first = await dispatch(1);
+  const before = await startReceiver();
+  const follow = () =>
+    startTasktrail(["replay", "traces", "--follow", "--from", "10m"], { env: { ...scene.env, ...before.env } });
+  const following = follow();
+  await before.waitFor((spans) => spans.length === 2 && runsOf(spans).has(first));
+  const other = await tasktrail(["replay", "traces", "--follow"], { env: { ...scene.env, ...before.env } });
+  assert.equal(other.code, 1);
+  assert.match(other.err, /Another replay of traces is under way/);
+
+  await before[Symbol.asyncDispose]();
+  const second = await dispatch(2);
+  following.kill("SIGKILL");
+  await ended(following);
+  await using after = await startReceiver(Number(new URL(before.url).port));
+  const again = follow();
+  await after.waitFor((spans) => spans.length === 2);
+  const third = await dispatch(3);
+  await after.waitFor((spans) => spans.length === 4);
+  assert.deepEqual(runsOf(after.spans), new Set([second, third]));
+  again.kill("SIGTERM");
+  assert.equal((await ended(again)).code, 0);
+  await worker.stop();
 });
 
 test("a collector that has no time is asked again, and one that refuses is not", async () => {

@@ -251,6 +251,24 @@ test("a batch that was projected is a span as long as it took", () => {
   assert.equal(Math.round(span.duration[0] * 1e3 + span.duration[1] / 1e6), 250);
 });
 
+test("a replay is a span as long as it took, and an error when it could not be", () => {
+  const { hooks, spans } = recorder();
+  const replayed = {
+    kind: "projection.replayed",
+    projection: "task_runs",
+    mode: "verify",
+    events: 7,
+    rows: 3,
+  } as const;
+  hooks.notice({ ...replayed, tookMs: 250 });
+  const span = one(spans(), "replay task_runs");
+  assert.deepEqual([span.attributes["tasktrail.mode"], span.attributes["tasktrail.rows"]], ["verify", 3]);
+  assert.equal(Math.round(span.duration[0] * 1e3 + span.duration[1] / 1e6), 250);
+  hooks.notice({ ...replayed, projection: "mine", tookMs: 1, error: new RangeError("no") });
+  const failed = one(spans(), "replay mine");
+  assert.deepEqual([failed.status.code, failed.attributes["error.type"]], [SpanStatusCode.ERROR, "RangeError"]);
+});
+
 test("a traceparent that cannot be one is no parent", () => {
   for (const traceparent of ["", "nonsense", `00-${"0".repeat(32)}-${"a".repeat(16)}-01`, `01-${"a".repeat(32)}`]) {
     assert.equal(spanContextOf({ traceparent }), undefined, traceparent);

@@ -7,6 +7,7 @@ import { instantOption, listOption, queuesOption } from "../options.ts";
 import { outcomeWords, printDifferences } from "../replay/outcome.ts";
 import { tellProgress } from "../replay/progress.ts";
 import { replayProjection } from "../replay/projection.ts";
+import { traced } from "../replay/traced.ts";
 import { traces } from "../replay/traces.ts";
 
 interface Options {
@@ -62,18 +63,17 @@ async function run(
   { terminal, outcome }: Cli,
 ): Promise<void> {
   const mode = modeOf(options);
-  const replayed = await replayProjection(
-    name,
-    { terminal, app: options.app },
-    {
-      mode,
-      fromMs: options.from,
-      untilMs: options.until,
-      into: options.into ?? (mode === "keep" ? nameOfPast(name, options.until) : undefined),
-      tasks: options.task,
-      queues: options.queue,
-      onProgress: tellProgress(name, terminal),
-    },
+  const wanted: ReplayOptions = {
+    mode,
+    fromMs: options.from,
+    untilMs: options.until,
+    into: options.into ?? (mode === "keep" ? nameOfPast(name, options.until) : undefined),
+    tasks: options.task,
+    queues: options.queue,
+    onProgress: tellProgress(name, terminal),
+  };
+  const replayed = await traced({ terminal, projection: name, mode }, () =>
+    replayProjection(name, { terminal, app: options.app }, wanted),
   );
   const { differences, ...counts } = replayed;
   if (options.json === true) {

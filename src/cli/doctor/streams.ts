@@ -1,3 +1,4 @@
+import { LEDGER } from "../../../projections/lane-deps.ts";
 import type { Checkpoint } from "../../../sql/queries/checkpoints.ts";
 import { FORMAT } from "../../../streams/lane.ts";
 import { compareIds, splitId } from "../../../streams/ledger.ts";
@@ -79,7 +80,7 @@ function checkProjection(lane: LaneState, checkpoints: readonly Checkpoint[] | u
           ),
         ];
   }
-  const checkpoint = checkpoints.find((one) => one.lane.endsWith(`:${lane.queue}`));
+  const checkpoint = checkpoints.find((one) => one.projection === LEDGER && one.lane.endsWith(`:${lane.queue}`));
   if (checkpoint === undefined) return [warn("no projector has read its ledger", "Start one: tasktrail projector APP")];
   if (lane.incarnation !== undefined && checkpoint.incarnation !== lane.incarnation) {
     return [

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError } from "commander";
 import type { RebuiltSpan } from "../../../otel/rebuilt-span.ts";
+import { reasonOf } from "../../../otel/send-rebuilt.ts";
 import type { LedgerSource } from "../../../projections/read-lane.ts";
 import { isRunId } from "../../../streams/ids.ts";
 import { databaseSource } from "../../config.ts";
@@ -21,6 +22,7 @@ interface Options {
   readonly queue?: readonly string[];
   readonly task?: readonly string[];
   readonly run?: string;
+  readonly follow?: boolean;
   readonly json?: boolean;
 }
 
@@ -36,17 +38,20 @@ export function traces(command: Command, { terminal }: Cli): void {
     .option("--queue <name>", "of these queues alone", queuesOption)
     .option("--task <name>", "of these tasks alone", listOption)
     .option("--run <id>", "of this run alone", runOption)
+    .option("-f, --follow", "goes on with what is recorded from now on, until Ctrl-C; the next one goes on from there")
     .option("--json", "prints the spans, one JSON document a line, and sends nothing")
     // What both commands have, such as --from, the outer one has taken.
     .action((_own: Options) => replayTraces(declared.optsWithGlobals(), terminal));
   example(
     declared,
     "replay traces --from 2h",
+    "replay traces --follow",
     "replay traces --from 2031-05-04T12:00:00Z --until 2031-05-04T13:00:00Z --task book_order",
   );
 }
 
 async function replayTraces(options: Options, terminal: Terminal): Promise<void> {
+  if (options.follow === true) return await follow(options, terminal);
   if (options.from === undefined && options.run === undefined) throw noBeginning();
   const { tracesEndpoint, sendRebuilt } = await import("../../../otel/send-rebuilt.ts");
   const { rebuildTraces } = await import("./rebuild-traces.ts");
@@ -71,6 +76,18 @@ async function replayTraces(options: Options, terminal: Terminal): Promise<void>
   } finally {
     clearInterval(telling);
   }
+}
+
+async function follow({ from, until, run, queue, task, json }: Options, terminal: Terminal): Promise<void> {
+  if (until !== undefined || run !== undefined || json !== undefined)
+    throw new CliError(EXIT.usage, "--follow has no end, and sends what it makes.", {
+      advice: "Leave --until, --run and --json away.",
+    });
+  const { tracesEndpoint } = await import("../../../otel/send-rebuilt.ts");
+  const endpoint = tracesEndpoint(terminal.env);
+  if (endpoint === undefined) throw noCollector();
+  const { followTraces } = await import("./follow-traces.ts");
+  await followTraces({ terminal, endpoint, query: { from, queues: queue, tasks: task, batch: BATCH } });
 }
 
 function words({ spans, events }: { readonly spans: number; readonly events: number }): string {
@@ -104,8 +121,6 @@ function noCollector(): CliError {
 }
 
 function refused(cause: unknown, sinceMs: number): never {
-  const { message, cause: below } = cause as Error;
-  const why = below instanceof Error ? `${message}: ${below.message || (below as { code?: string }).code}` : message;
   const advice = `What ended before was sent: go on with --from ${new Date(sinceMs).toISOString()}`;
-  throw new CliError(EXIT.unavailable, `The spans could not be sent: ${why}.`, { cause, advice });
+  throw new CliError(EXIT.unavailable, `The spans could not be sent: ${reasonOf(cause)}.`, { cause, advice });
 }

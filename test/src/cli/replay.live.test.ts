@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { sql } from "slonik";
 import type { OwnDefinition } from "../../../projections/own.ts";
 import { failures } from "../../examples/projections/failures.ts";
+import { startReceiver } from "../../otel/receiver.ts";
 import { find, startProjector } from "../../projections/lane-fixture.ts";
 import { aHistory, sizeOfTable, textOf } from "../../projections/replay-fixture.ts";
 import { eventually, testDatabase } from "../../support/servers.ts";
@@ -18,8 +19,11 @@ test("a table is compared with its history, mended, and made anew when it is gon
   assert.match(clean.err, /task_runs: \d+ of \d+ events folded; comparing/);
 
   await pool.query(sql.unsafe`update task_runs set status = 'lost' where status = 'died'`);
-  const differing = await replay("task_runs", "--verify");
+  await using receiver = await startReceiver();
+  const differing = await tasktrail(["replay", "task_runs", "--verify"], { env: { ...env, ...receiver.env } });
   assert.equal(differing.code, 1);
+  const span = await receiver.waitFor((spans) => spans.find(({ name }) => name === "replay task_runs"));
+  assert.deepEqual([span.attributes["tasktrail.mode"], span.attributes["tasktrail.rows"]], ["verify", 5]);
   assert.match(differing.out, /differs {2}run\.died at default\/[0-9a-f]+\/\d+-\d+\/\d+/);
   assert.match(differing.out, /status: "lost" is to be "died"/);
   assert.match(differing.out, /5 of 25 rows differ: 5 changed\.\n$/);
