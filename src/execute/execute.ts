@@ -174,9 +174,10 @@ export function createExecutor(parts: ExecutorParts): Executor {
     if (held.phase === "gone") return onFree(held);
     if (entrance.kind === "open") return launcher.launch({ ...launch, lock: entrance.lock });
     if (entrance.kind === "held") return end(fit, settlement.skip(fit, entrance.holder));
-    const { error, delayMs } = entrance;
+    const { error, delayMs, isInTurn } = entrance;
     if (error !== undefined) tellOfLock(fit, error);
-    end(fit, settlement.deferral(fit, "lock", { delayMs, meta: held.delivery.entry.meta }));
+    const waits = settlement.deferral(fit, "lock", { delayMs, meta: held.delivery.entry.meta });
+    end(fit, waits, isInTurn ? (accepted) => accepted?.kind === "moved" && overlap.lookAgain(fit) : undefined);
   };
   const tellOfLock = ({ record, run }: Fit, error: unknown) => {
     const what = "whether the run before still runs could not be found out; the run waits a little";
@@ -206,8 +207,8 @@ export function createExecutor(parts: ExecutorParts): Executor {
       overlap.forget({ hold: one.hold, record, meta });
   };
   /** Settles what has not started, and goes on to the next. */
-  const end = (one: settlement.Unstarted, what: Settlement) => {
-    settlerOf(one.hold.workLane).conclude(one.hold, what);
+  const end = (one: settlement.Unstarted, what: Settlement, onSettled?: Parameters<Settler["conclude"]>[2]) => {
+    settlerOf(one.hold.workLane).conclude(one.hold, what, onSettled);
     onFree(one.hold);
   };
   const onFree = (held: Hold) => {

@@ -11,16 +11,18 @@ export interface Candidate {
   readonly meta: EntryMeta;
 }
 
-/** Whether a run may start. `later`: it is asked again after a while; `error` says why it could not be found out. */
+/** Whether a run may start. `later`: it is asked again after a while, or told that it is its turn; `error` says why it could not be found out. */
 export type Entrance =
   | { readonly kind: "open"; readonly lock: HeldLock }
   | { readonly kind: "held"; readonly holder: string | undefined }
-  | { readonly kind: "later"; readonly delayMs: number; readonly error?: unknown };
+  | { readonly kind: "later"; readonly delayMs: number; readonly isInTurn?: true; readonly error?: unknown };
 
 /** The overlap lock of cron runs: its value is the run's id, so that a run that is delivered again holds it already. */
 export interface Overlap {
   /** Takes the lock, or says what the schedule's policy makes of another run's holding it. Never throws. */
   enter(candidate: Candidate): Promise<Entrance>;
+  /** To be called once a run waits for its turn: the one that it waits for may have ended a moment before, and told nobody. Never throws. */
+  lookAgain(candidate: Candidate): void;
   /** Lets go of a lock that an earlier attempt of a run had taken, when the run ends without starting again. Never throws. */
   forget(candidate: Candidate): void;
 }
@@ -73,12 +75,17 @@ export function createOverlap({ locks, random, onError }: OverlapParts): Overlap
         return later(error);
       }
     },
+    lookAgain(candidate) {
+      locks()
+        .then((all) => passIfFree(all, candidate))
+        .catch((error: unknown) => onError(error, candidate));
+    },
     forget(candidate) {
       const { attempt, run } = candidate.hold.delivery.entry;
       leaveTurn(candidate).catch((error: unknown) => onError(error, candidate));
       if (attempt === 1 && candidate.hold.delivery.delivery === 1) return; // it has never had it
       void locks()
-        .then((all) => all.take(lockName(candidate), run, 1_000))
+        .then((all) => all.take(lockName(candidate), run, PROBE_MS))
         .then((taking) => (taking.isTaken ? taking.lock.release() : undefined))
         .catch((error: unknown) => onError(error, candidate));
     },
@@ -89,12 +96,30 @@ export function createOverlap({ locks, random, onError }: OverlapParts): Overlap
 const TURN_MS = { least: 60_000, most: 900_000 };
 
 /** Has a run wait until the one that holds the lock has ended, and those of slots before its own. */
-async function waitForTurn({ hold, meta }: Candidate, ttlMs: number): Promise<Entrance> {
+async function waitForTurn(candidate: Candidate, ttlMs: number): Promise<Entrance> {
+  await queueUp(candidate);
+  return { kind: "later", delayMs: Math.min(Math.max(ttlMs, TURN_MS.least), TURN_MS.most), isInTurn: true };
+}
+
+async function queueUp({ hold, meta }: Candidate): Promise<void> {
   const { lane } = hold.workLane;
   const { schedule, at } = meta.cron as EntrySlot;
   await lane.redis.zadd(lane.keys.turns(schedule), at, hold.delivery.entry.run);
-  return { kind: "later", delayMs: Math.min(Math.max(ttlMs, TURN_MS.least), TURN_MS.most) };
 }
+
+/** Passes the turn on in the place of a run that has ended before this one waited, and so has passed it over. */
+async function passIfFree(locks: Locks, candidate: Candidate): Promise<void> {
+  await queueUp(candidate);
+  const { hold, meta } = candidate;
+  const taking = await locks.take(lockName(candidate), hold.delivery.entry.run, PROBE_MS);
+  if (!taking.isTaken) return;
+  await taking.lock.release();
+  const limits = { deadline: performance.now() + PASS_MS };
+  await passTurn(hold.workLane.lane, (meta.cron as EntrySlot).schedule, "", limits);
+}
+
+/** How long a lock lives that is taken to see whether it is free, in ms. */
+const PROBE_MS = 1_000;
 
 /** Has a run wait when none of an earlier slot does already. Those that have gone since are cleared away when the one at work ends. */
 async function queueOne(candidate: Candidate, ttlMs: number): Promise<Entrance> {
