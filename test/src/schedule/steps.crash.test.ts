@@ -1,0 +1,113 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { test } from "node:test";
+import { engineOf } from "../../../src/engine.ts";
+import { readDefinition, writeDefinition } from "../../../src/schedule/definition.ts";
+import { readSchedules } from "../../../streams/cron.ts";
+import { laneKeys } from "../../../streams/keys.ts";
+import { eventually } from "../../support/servers.ts";
+import { openWork, type TestWork } from "../../support/work.ts";
+import { outcomeOf, testScheduler } from "./rig.ts";
+
+const MINUTE = 60_000;
+const start = Date.parse("2026-03-01T00:00:00Z");
+const minute = (count: number) => new Date(start + count * MINUTE).toISOString();
+
+/** Does something in a process that is killed with -9 at a step. */
+async function killedAt(step: string, deed: string, { url, namespace }: TestWork, ...rest: string[]): Promise<void> {
+  const program = join(import.meta.dirname, "steps-process.ts");
+  const child = spawn(process.execPath, [program, deed, url, namespace, ...rest], {
+    stdio: "inherit",
+    env: { ...process.env, LOG_LEVEL: "silent", CRASH_KILL_AT: step },
+  });
+  const [, signal] = await once(child, "exit");
+  assert.equal(signal, "SIGKILL", `${deed} has come past ${step}`);
+}
+
+/** An application with a schedule. */
+async function application(policies: { readonly lockTtl?: "500ms" } = {}) {
+  const work = await openWork();
+  const task = work.broker.task({ name: "sync", run() {} });
+  await work.broker.schedules.upsert("s", { task, cron: "* * * * *", misfire: "fire_all", ...policies });
+  return { work, schedules: work.broker.schedules };
+}
+
+test("a backfill that is killed between its calls, again and again, is brought to its end by another: each slot once", async () => {
+  const { work, schedules } = await application();
+  await using _work = work;
+  const range = [minute(0), minute(1_199)] as const; // three calls
+  for (const step of ["before:1:backfill", "after:1:backfill", "before:1:next"]) {
+    await killedAt(step, "backfill", work, ...range);
+  }
+  const lane = await engineOf(work.broker).lane("default");
+  const slotsOf = async () => {
+    const { entries } = await outcomeOf({ ...lane, redis: work.redis });
+    return entries.map(({ meta }) => (JSON.parse(meta as string).cron.at - start) / MINUTE).sort((a, b) => a - b);
+  };
+  assert.equal((await slotsOf()).length, 1_200, "two calls, and one that was made before its process was killed");
+  const [from, until] = range.map((at) => new Date(at)) as [Date, Date];
+  assert.deepEqual(await schedules.backfill("s", { from, until }), []);
+  assert.deepEqual(
+    await slotsOf(),
+    Array.from({ length: 1_200 }, (_, index) => index),
+  );
+});
+
+for (const step of ["before:1:declare", "after:1:declare", "after:2:declare"]) {
+  test(`a schedule whose move to another queue is killed ${step.replaceAll(":", " ")} fires each slot once, and arrives with the next try`, async () => {
+    const { work } = await application();
+    await using _work = work;
+    const [kept] = await readSchedules(await engineOf(work.broker).lane("default"), ["s"]);
+    const now = Math.floor(Date.now() / MINUTE) * MINUTE;
+    const made = { ...readDefinition(kept?.definition), changedAt: now - 30 * MINUTE, createdAt: now - 30 * MINUTE };
+    await work.redis.hset(work.keys.cron, "definition:s", writeDefinition(made as never));
+    await using scheduler = await testScheduler({ namespace: work.namespace, crons: [], startMs: now - 30 * MINUTE });
+    const fireAt = async (at: number) => {
+      scheduler.clock.set(at);
+      await scheduler.refresh();
+      await scheduler.fireAt(at);
+    };
+    await fireAt(now - 20 * MINUTE);
+    await killedAt(step, "move", work);
+    await fireAt(now - 10 * MINUTE);
+    const other = work.another();
+    const moved = other.task({ name: "sync", queue: "elsewhere", run() {} });
+    await other.schedules.upsert("s", { task: moved, cron: "* * * * *", misfire: "fire_all" });
+    await fireAt(now);
+
+    assert.deepEqual(await work.redis.hkeys(work.keys.cron), ["revision"]);
+    const lane = await engineOf(work.broker).lane("default");
+    const there = { ...lane, redis: work.redis, keys: laneKeys(work.namespace, "elsewhere") };
+    const [before, after] = [await outcomeOf({ ...lane, redis: work.redis }), await outcomeOf(there)];
+    const fired = [...before.fired, ...after.fired];
+    assert.deepEqual(
+      fired.slice(0, 30).map((slot) => (slot - now) / MINUTE),
+      Array.from({ length: 30 }, (_, index) => index - 29),
+    );
+    assert.equal(new Set(fired).size, fired.length);
+    assert.equal(before.entries.length + after.entries.length, fired.length);
+  });
+}
+
+for (const step of ["before:2:next", "after:2:next"]) {
+  test(`owed slots whose worker is killed ${step.replaceAll(":", " ")}, as it hands over to the third, each run once`, async () => {
+    const { work, schedules } = await application({ lockTtl: "500ms" });
+    await using _work = work;
+    const runs = await schedules.backfill("s", { from: new Date(minute(0)), until: new Date(minute(5)) });
+    await killedAt(step, "work", work);
+    const { scheduled } = work.keys;
+    const waiting = await work.redis.zrange(scheduled, "0", "-1");
+    assert.equal(waiting.length, step.startsWith("before") ? 4 : 3);
+    // Told of their turn, the others follow. Whom nobody tells looks by itself once the dead one's lock has ended, after a minute, which is not waited for.
+    await eventually(async () => (await work.redis.exists(work.keys.lock("s"))) === 0);
+    if (step.startsWith("before")) await work.redis.zadd(scheduled, ...waiting.flatMap((run, index) => [index, run]));
+    work.work();
+    const ids = runs.map(({ id }) => id);
+    const endings = await work.ledger.ended(ids, 60_000);
+    assert.ok(endings.every(({ type }) => type === "run.succeeded"));
+    const begun = (await work.ledger.events()).flatMap((one) => (one.type === "run.started" ? [one.run] : []));
+    assert.deepEqual([...begun].sort(), [...ids].sort());
+  });
+}
