@@ -3,7 +3,7 @@ import type { Session } from "../sql/statement.ts";
 import type { LedgerEvent } from "../streams/events.ts";
 import { decodeEntry, isLedgerEvent } from "../streams/ledger.ts";
 import { parseLane } from "./archive.ts";
-import { foldShare, type Refusal, shareOf } from "./batch.ts";
+import { type Refusal, shareOf } from "./batch.ts";
 import { createPendingRows } from "./pending-rows.ts";
 import type { AnyProjection, AnyRow } from "./projection.ts";
 import { endOf, type LanePage, type LanePoint, readArchive } from "./read-lane.ts";
@@ -62,15 +62,12 @@ export async function foldLane(deps: FoldDeps, goal: LaneGoal): Promise<number> 
     rows.flush((some) => (at === undefined ? Promise.resolve() : deps.write(some, at, events - flushedAt)));
   for await (const page of ahead(readGoal(deps.pool, goal))) {
     deps.signal.throwIfAborted();
-    const decoded = page.entries.flatMap((entry) => decodeEntry(entry, { queue, incarnation: page.incarnation }));
-    const wanted = decoded.filter(isLedgerEvent).filter(deps.accepts);
-    const share = shareOf(deps.projection, wanted, left);
-    const folded = foldShare(share, await rows.take(share));
-    for (const refusal of folded.refusals) if (deps.onRefusal(refusal)) left.add(refusal.key);
-    rows.put(folded);
+    const { seenCount, wanted } = eventsOf(page, queue, deps.accepts);
+    const refusals = await rows.fold(shareOf(deps.projection, wanted, left));
+    for (const refusal of refusals) if (deps.onRefusal(refusal)) left.add(refusal.key);
     at = endOf(page);
-    events += decoded.length;
-    deps.onProgress(decoded.length);
+    events += seenCount;
+    deps.onProgress(seenCount);
     if (rows.count() < PENDING_ROWS && events - flushedAt < MOST_EVENTS) continue;
     await flush();
     flushedAt = events;
@@ -78,6 +75,22 @@ export async function foldLane(deps: FoldDeps, goal: LaneGoal): Promise<number> 
   await flush();
   await rows.settled();
   return events;
+}
+
+/** The events of a page that are wanted, and how many it has in all. */
+function eventsOf(
+  { incarnation, entries }: LanePage,
+  queue: string,
+  accepts: FoldDeps["accepts"],
+): { readonly seenCount: number; readonly wanted: readonly LedgerEvent[] } {
+  const wanted: LedgerEvent[] = [];
+  let seenCount = 0;
+  for (const entry of entries)
+    for (const event of decodeEntry(entry, { queue, incarnation })) {
+      seenCount += 1;
+      if (isLedgerEvent(event) && accepts(event)) wanted.push(event);
+    }
+  return { seenCount, wanted };
 }
 
 /** Asks for the next page while the last one is worked on. */

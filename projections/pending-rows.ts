@@ -1,15 +1,13 @@
 import type { Session } from "../sql/statement.ts";
 import { loadRows } from "../sql/table.ts";
-import type { Folded, Share } from "./batch.ts";
-import type { AnyProjection, AnyRow } from "./projection.ts";
+import type { Refusal, Share } from "./batch.ts";
+import { type AnyProjection, type AnyRow, HistoryViolation } from "./projection.ts";
 import { createSeenKeys } from "./seen-keys.ts";
 
 /** The rows of a table that is being filled, those that are not written yet included. */
 export interface PendingRows {
-  /** The rows that a share's keys have now. */
-  take(share: Share): Promise<Map<string, AnyRow>>;
-  /** Takes over what a share has come to. */
-  put(folded: Folded): void;
+  /** Folds a share onto the rows of its keys. A key whose event is refused keeps the row of the event before. Throws HistoryViolation. */
+  fold(share: Share): Promise<readonly Refusal[]>;
   /** How many rows are still to be written. */
   count(): number;
   /** Has `write` write them, once the writing before is done; resolves then, while this one is still under way. */
@@ -30,56 +28,80 @@ export interface PendingDeps {
   readonly hasRows: boolean;
 }
 
+/** A key with its row as the last event left it. One that is not pending stands so in the table, or is about to. */
+interface Cell {
+  readonly key: string;
+  row: AnyRow | undefined;
+  isPending: boolean;
+}
+
 /**
  * Keeps rows in memory until enough of them are together, since most runs are over by then and are written once; and writes them while the next
  * ones are folded. Rows that were written long ago are read again when an event comes after all.
  */
 export function createPendingRows(deps: PendingDeps): PendingRows {
-  const { pool, projection, namespace, queue } = deps;
-  const written = new Map<string, AnyRow>();
+  const { projection } = deps;
+  const cells = new Map<string, Cell>();
   const seen = createSeenKeys(deps.hasRows);
-  let pending = new Map<string, AnyRow>();
-  let writing: { readonly rows: ReadonlyMap<string, AnyRow>; readonly done: Promise<void> } | undefined;
+  let pending: Cell[] = [];
+  let writing: Promise<void> = Promise.resolve();
 
-  const settled = async () => {
-    await writing?.done;
-  };
-  const keep = (rows: ReadonlyMap<string, AnyRow>) => {
-    for (const [key, row] of rows) {
-      seen.add(key);
-      written.delete(key); // to the end: a Map is in the order of insertion
-      written.set(key, row);
+  const cellsOf = async ({ steps }: Share): Promise<Cell[]> => {
+    const found: Cell[] = [];
+    const missing = new Map<string, Cell>();
+    for (const { key } of steps) {
+      let cell = cells.get(key);
+      if (cell === undefined) {
+        cell = { key, row: undefined, isPending: false };
+        cells.set(key, cell);
+        if (seen.mayHave(key)) missing.set(key, cell);
+      }
+      found.push(cell);
     }
-    for (const key of written.keys()) {
-      if (written.size <= deps.cachedRows) break;
-      written.delete(key);
+    const rows = await loadRows(deps.pool, { ...deps, table: projection.table }, [...missing.keys()]);
+    for (const [key, row] of rows) (missing.get(key) as Cell).row = row;
+    return found;
+  };
+  /** Forgets the oldest that are written. Neither while some are being written, since the table has not got them yet, nor in the middle of a fold. */
+  const forget = () => {
+    for (const [key, { isPending }] of cells) {
+      if (cells.size - pending.length <= deps.cachedRows) return;
+      if (!isPending) cells.delete(key);
     }
   };
   return {
-    settled,
-    count: () => pending.size,
-    async take({ steps }) {
-      const rows = new Map<string, AnyRow>();
-      const missing = new Set<string>();
-      for (const { key } of steps) {
-        const row = pending.get(key) ?? writing?.rows.get(key) ?? written.get(key);
-        if (row !== undefined) rows.set(key, row);
-        else if (seen.mayHave(key)) missing.add(key);
+    settled: () => writing,
+    count: () => pending.length,
+    async fold(share) {
+      const refused = new Map<string, Refusal>();
+      const found = await cellsOf(share);
+      for (const [at, { key, event }] of share.steps.entries()) {
+        if (refused.size > 0 && refused.has(key)) continue;
+        const cell = found[at] as Cell;
+        try {
+          const next = projection.fold(cell.row, event);
+          if (next === undefined || next === cell.row) continue;
+          cell.row = next;
+          if (!cell.isPending) pending.push(cell);
+          cell.isPending = true;
+        } catch (error) {
+          if (error instanceof HistoryViolation) throw error;
+          refused.set(key, { projection: projection.name, key, event, error });
+        }
       }
-      for (const [key, row] of await loadRows(pool, { table: projection.table, namespace, queue }, [...missing]))
-        rows.set(key, row);
-      return rows;
-    },
-    put({ rows }) {
-      for (const [key, { row }] of rows) pending.set(key, row);
+      return [...share.refusals, ...refused.values()];
     },
     async flush(write) {
-      await settled();
-      const rows = pending;
-      pending = new Map();
-      const done = write([...rows.values()]).then(() => keep(rows));
-      done.catch(() => {}); // whoever waits for it is told
-      writing = { rows, done };
+      await writing;
+      forget();
+      const written = pending;
+      pending = [];
+      for (const cell of written) {
+        cell.isPending = false;
+        seen.add(cell.key);
+      }
+      writing = write(written.map(({ row }) => row as AnyRow));
+      writing.catch(() => {}); // whoever waits for it is told
     },
   };
 }

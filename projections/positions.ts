@@ -39,7 +39,8 @@ export function withPosition(positions: string, position: string): string | "bac
   const id = position.slice(idAt + 1, indexAt);
   if (positions === "") return `${place} ${id}`;
   const lineAt = positions.lastIndexOf("\n") + 1;
-  if (!positions.startsWith(`${place} `, lineAt)) return `${positions}\n${place} ${id}`;
+  const isSameLine = positions.startsWith(place, lineAt) && positions[lineAt + place.length] === " ";
+  if (!isSameLine) return `${positions}\n${place} ${id}`;
   const last = positions.slice(positions.lastIndexOf(" ") + 1);
   if (last === id) return positions;
   if (isAfter(last, id)) return "backwards";

@@ -3,6 +3,8 @@ import { transactionOnce } from "../sql/pool.ts";
 import { type Checkpoint, findCheckpointsOf, raiseEpochs } from "../sql/queries/checkpoints.ts";
 import {
   applyVerdict,
+  insertMissing,
+  isNearlyEmpty,
   judge,
   type Scope,
   suspectDifferences,
@@ -123,12 +125,14 @@ export async function replay(deps: ReplayDeps, options: ReplayOptions): Promise<
     };
   }
   run.tell("comparing");
-  await suspectDifferences(pool, shadow);
   const isApplied = options.mode === "apply";
+  const isFilled = isApplied && isWhole(options) && (await isNearlyEmpty(pool, shadow));
+  await suspectDifferences(pool, shadow, isFilled);
   const judged = await transactionOnce(pool, async (session) => {
     if (!isApplied) await session.query(statement("set transaction isolation level repeatable read", []));
     const more = await run.catchUp(session, "catching up", isApplied);
     const verdict = await judge(session, shadow, options);
+    let insert = verdict.insert;
     const differences =
       options.mode === "verify"
         ? await explain(
@@ -140,11 +144,12 @@ export async function replay(deps: ReplayDeps, options: ReplayOptions): Promise<
     if (isApplied) {
       run.tell("applying");
       await applyVerdict(session, shadow);
+      if (isFilled) insert += await insertMissing(session, shadow);
       await unpark(session, { namespace, projection: projection.name, except: [...run.left] });
       await raiseEpochs(session, deps);
     }
     await dropShadow(session, shadow);
-    return { ...verdict, more, differences };
+    return { ...verdict, insert, more, differences };
   });
   return { ...judged, events: events + judged.more, resumed, parked: run.left.size };
 }
@@ -236,6 +241,11 @@ function createRun(
     return events;
   };
   return { left, catchUp, tell };
+}
+
+/** Whether all rows of the namespace are looked at. */
+function isWhole({ tasks, queues, fromMs }: Scope): boolean {
+  return tasks === undefined && queues === undefined && fromMs === undefined;
 }
 
 function isWantedLane({ lane, ms }: Checkpoint, { queues }: Scope): boolean {

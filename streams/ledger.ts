@@ -81,7 +81,8 @@ export interface Place {
  */
 export function decodeEntry(entry: LedgerEntry, place: Place): (LedgerEvent | UnknownEvent)[] {
   const at = Number(entry.id.slice(0, entry.id.indexOf("-")));
-  const where = (index: number) => `${place.queue}/${place.incarnation}/${entry.id}/${index}`;
+  const whole = `${place.queue}/${place.incarnation}/${entry.id}/`;
+  const where = (index: number) => whole + index;
   const malformed = (why: string): UnknownEvent[] => [
     { type: "ledger.malformed", at, queue: place.queue, position: where(0), why },
   ];
@@ -103,10 +104,15 @@ function decodeEvent(event: unknown, defaults: object, position: string): Ledger
   if (event === null || typeof event !== "object" || typeof (event as { type?: unknown }).type !== "string") {
     return { ...(defaults as { at: number }), type: "ledger.malformed", position, why: "not an event" };
   }
-  const whole = lift({ ...defaults, ...event } as UnknownEvent);
-  const traceparent = whole.traceparent;
+  const given = { ...defaults, ...event } as UnknownEvent;
+  const lifted = lift(given);
+  // Ours to write to, unless it is what an upcaster gave: a copy more of each event is what decoding would cost.
+  const whole = (lifted === given ? given : { ...lifted }) as Record<string, unknown>;
+  whole.position = position;
+  const { traceparent } = whole;
   const traceId = typeof traceparent === "string" ? traceparent.split("-")[1] : undefined;
-  return { ...whole, position, ...(traceId === undefined ? {} : { traceId }) } as LedgerEvent | UnknownEvent;
+  if (traceId !== undefined) whole.traceId = traceId;
+  return whole as LedgerEvent | UnknownEvent;
 }
 
 /** Narrows what a reader got to the events that this version knows. */

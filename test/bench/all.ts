@@ -8,8 +8,9 @@ import { memoryBenches } from "./benches/memory.ts";
 import { otelBench } from "./benches/otel.ts";
 import { outboxBenches } from "./benches/outbox.ts";
 import { processes } from "./benches/processes.ts";
+import { project } from "./benches/project.ts";
 import { passed, sustained } from "./benches/projected.ts";
-import { project, replayed } from "./benches/replayed.ts";
+import { replayed } from "./benches/replayed.ts";
 import { workBenches } from "./benches/work.ts";
 
 /** Every bench, in the order of the table. A new one is an object of type `Bench` in a file of its own, and a line here. */

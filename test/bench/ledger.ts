@@ -1,5 +1,5 @@
 import type { EventDraft } from "../../streams/events.ts";
-import { createRunIds } from "../../streams/ids.ts";
+import { createRunIds, cronRunId } from "../../streams/ids.ts";
 import { encodeEvents, encodeHeader } from "../../streams/ledger.ts";
 
 /** An entry as a producer or a worker writes it, without its id. */
@@ -12,12 +12,16 @@ export interface MadeEntry {
 const BATCH = 100;
 /** So many runs wait before they are worked. */
 const LAG_BATCHES = 10;
-/** Events per run: enqueued, started, succeeded. */
-export const EVENTS_PER_RUN = 3;
+/** Whose runs a ledger tells of: a producer's, or a schedule's. */
+export type LedgerKind = "runs" | "slots";
+
+/** Events per run: of a schedule's `slot.fired`; enqueued, started, succeeded. */
+export const EVENTS_PER_RUN: Readonly<Record<LedgerKind, number>> = { runs: 3, slots: 4 };
 
 /** The ledger of so many runs that succeed at once, a hundred to an entry, as of a producer and a worker that are busy: first dispatched, and started and settled a thousand runs later. */
-export function* makeLedger(runCount: number): Generator<MadeEntry> {
+export function* makeLedger(runCount: number, kind: LedgerKind = "runs"): Generator<MadeEntry> {
   const ids = createRunIds("default");
+  const born = kind === "runs" ? dispatched : fired;
   const startedAt = Date.now();
   const waiting: string[][] = [];
   let call = 0;
@@ -31,7 +35,7 @@ export function* makeLedger(runCount: number): Generator<MadeEntry> {
   });
   const work = function* (at: number) {
     const runs = waiting.shift() ?? [];
-    const attempt = { task: "send_welcome_email", attempt: 1, delivery: 1 };
+    const attempt = { task: TASK, attempt: 1, delivery: 1 };
     yield entry(
       runs.flatMap((run) => [
         { type: "run.started", run, ...attempt, waitedMs: 12 },
@@ -42,18 +46,34 @@ export function* makeLedger(runCount: number): Generator<MadeEntry> {
   };
   for (let made = 0; made < runCount; made += BATCH) {
     const at = startedAt + made / BATCH;
-    const runs = Array.from({ length: Math.min(BATCH, runCount - made) }, () => ids(at));
+    const runs = Array.from({ length: Math.min(BATCH, runCount - made) }, (_, n) =>
+      kind === "runs" ? ids(at) : cronRunId({ namespace: "bench", ...SLOT, slotMs: slotOf(made + n), rerun: 0 }),
+    );
     waiting.push(runs);
     yield entry(
-      runs.map((run) => ({
-        type: "run.enqueued",
-        run,
-        task: "send_welcome_email",
-        input: { userId: run.slice(-12), campaign: "spring" },
-      })),
+      runs.flatMap((run, n) => born(run, made + n)),
       at,
     );
     if (waiting.length > LAG_BATCHES) yield* work(at);
   }
   while (waiting.length > 0) yield* work(startedAt + runCount / BATCH);
+}
+
+const SLOT = { queue: "default", schedule: "nightly" };
+const TASK = "send_welcome_email";
+
+function slotOf(n: number): number {
+  return 1_700_000_000_000 + n * 60_000;
+}
+
+function dispatched(run: string): object[] {
+  return [{ type: "run.enqueued", run, task: TASK, input: { userId: run.slice(-12), campaign: "spring" } }];
+}
+
+function fired(run: string, n: number): object[] {
+  const of = { run, task: TASK, schedule: SLOT.schedule, slot: slotOf(n), trigger: "schedule", timezone: "UTC" };
+  return [
+    { type: "slot.fired", ...of, scheduledLocal: new Date(slotOf(n)).toISOString().slice(0, 19), lateMs: 3 },
+    { type: "run.enqueued", ...of },
+  ];
 }

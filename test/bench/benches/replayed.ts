@@ -1,221 +1,125 @@
-import { Redis } from "ioredis";
-import { type DatabasePool, sql } from "slonik";
-import { createBroker } from "tasktrail";
+import { sql } from "slonik";
 import { LEDGER } from "../../../projections/lane-deps.ts";
-import type { AnyProjection, AnyRow } from "../../../projections/projection.ts";
 import { replay } from "../../../projections/replay.ts";
-import { taskRuns } from "../../../projections/task-runs.ts";
-import { migrate } from "../../../sql/migrate.ts";
-import { openPool, transactionOnce } from "../../../sql/pool.ts";
-import { type ArchivedEntry, insertEntries } from "../../../sql/queries/archive.ts";
-import { createCheckpoint, findCheckpoint, moveCheckpoint } from "../../../sql/queries/checkpoints.ts";
-import { taskRunsTable } from "../../../sql/queries/task-runs.ts";
-import { statement } from "../../../sql/statement.ts";
+import { transactionOnce } from "../../../sql/pool.ts";
 import { upsertRows } from "../../../sql/table.ts";
-import { createProjector } from "../../../src/projector.ts";
-import { laneKeys } from "../../../streams/keys.ts";
-import type { Bench, Figures, StepDesk } from "../bench.ts";
-import { NAMESPACE, quiet } from "../contenders/tasktrail.ts";
-import { EVENTS_PER_RUN, makeLedger } from "../ledger.ts";
+import type { Bench, Figures, StartStep, StepDesk } from "../bench.ts";
+import { archive, foldedRows, namespaceOf, openMigrated, projectionOf, sizeOf, timed } from "../history.ts";
+import type { LedgerKind } from "../ledger.ts";
 
 const OURS = "Tasktrail";
 const BARE = "a bare insert";
-const LANE = `${NAMESPACE}:default`;
+/** Events of a full measurement. */
+const EVENTS: Readonly<Record<LedgerKind, number>> = { runs: 1_000_000, slots: 400_000 };
 
-/** How fast a table and the archive are kept, against the same machine's ceiling: the same rows and entries, inserted in bulk by the same statements, each row once. */
-export const project: Bench = {
-  name: "project",
-  what: "events projected live: archived and folded into task_runs, against a bare insert of the same entries and rows",
-  contenders: [OURS, BARE],
-  against: BARE,
-  needs: "postgres",
-  figures: [{ name: "projected", unit: "events/s", better: "higher" }],
-  steps: { projectLive, insertBare },
-  play: ({ contender }, start) => start(contender === OURS ? "projectLive" : "insertBare").figures,
-};
-
-/** How fast a table is folded again from its archive, against a bare insert of its rows; and what that takes of memory. */
+/**
+ * How fast an emptied table is folded again from its archive, against the ceiling: the same rows, put into the same table in bulk, in one transaction, by the
+ * statement that a projector writes with. And how fast an intact one is compared with its history, which writes nothing, so that no insert is its measure.
+ */
 export const replayed: Bench = {
   name: "replay",
-  what: "a million events folded again: compared with an intact table, and into an emptied one, against a bare insert of its rows",
+  what: "a million events folded again into an emptied task_runs, and 400,000 into cron_job_runs, against a bare insert of their rows",
   contenders: [OURS, BARE],
   against: BARE,
   needs: "postgres",
+  rounds: 2,
   figures: [
-    { name: "rebuilt", unit: "events/s", better: "higher" },
-    { name: "verified", unit: "events/s", better: "higher" },
+    { name: "task_runs rebuilt", unit: "events/s", better: "higher" },
+    { name: "cron_job_runs rebuilt", unit: "events/s", better: "higher" },
+    { name: "task_runs verified", unit: "events/s", better: "higher" },
     { name: "memory after a fifth", unit: "MB", better: "lower" },
     { name: "memory at most", unit: "MB", better: "lower" },
   ],
-  steps: { fold, insertRows },
-  play: ({ contender }, start) => start(contender === OURS ? "fold" : "insertRows").figures,
+  steps: { fill, rebuild, verify, insertRows },
+  play: ({ contender }, start) => (contender === OURS ? playOurs(start) : playBare(start)),
 };
 
-async function openMigrated(database: string): Promise<DatabasePool> {
-  const pool = await openPool(database, { size: 5, statementTimeoutMs: 0, idleInTransactionTimeoutMs: 0 });
-  await migrate(pool);
-  return pool;
-}
-
-function runsOf(full: number, scale: number): number {
-  return Math.ceil((full * scale) / EVENTS_PER_RUN);
-}
-
-const LIVE_EVENTS = 300_000;
-const REPLAYED_EVENTS = 1_000_000;
-
-/** Records a ledger, and has a projector take it in. */
-async function projectLive({ setting }: StepDesk): Promise<Figures> {
-  const { database = "" } = setting;
-  const redis = new Redis(setting.redis, { protocol: 2 });
-  const keys = laneKeys(NAMESPACE, "default");
-  const runs = runsOf(LIVE_EVENTS, setting.scale);
-  for (const { header, count, events } of makeLedger(runs))
-    await redis.xadd(keys.events, "*", "h", header, "n", count, "events", events);
-  const end = (await redis.xrevrange(keys.events, "+", "-", "COUNT", 1))[0]?.[0];
-  const pool = await openMigrated(database);
-  const broker = createBroker({ redis: setting.redis, database, namespace: NAMESPACE, logger: quiet });
-  broker.task({ name: "noop", run() {} });
-  const projector = createProjector(broker);
-  const startedAt = performance.now();
-  const running = projector.run();
-  for (;;) {
-    const at = await findCheckpoint(pool, LANE, LEDGER);
-    if (at !== undefined && `${at.ms}-${at.seq}` === end) break;
-    await new Promise((resolve) => setTimeout(resolve, 10));
+async function playOurs(start: StartStep): Promise<Figures> {
+  const figures: Record<string, number> = {};
+  for (const kind of ["slots", "runs"] as const) {
+    await start("fill", { kind }).figures;
+    Object.assign(figures, await start("rebuild", { kind }).figures);
   }
-  const seconds = (performance.now() - startedAt) / 1_000;
-  await projector.stop();
-  await running;
-  await Promise.all([pool.end(), broker.close(), redis.quit()]);
-  return { projected: (runs * EVENTS_PER_RUN) / seconds };
+  return { ...figures, ...(await start("verify", { kind: "runs" }).figures) };
 }
 
-/** Puts a ledger into the archive, as the projector would have. */
-async function archive(pool: DatabasePool, runs: number): Promise<ArchivedEntry[]> {
-  await createCheckpoint(pool, { lane: LANE, projection: LEDGER, incarnation: "bench" });
-  const entries: ArchivedEntry[] = [];
-  const startedAt = Date.now();
-  for (const { header, count, events } of makeLedger(runs))
-    entries.push({
-      lane: LANE,
-      incarnation: "bench",
-      ms: startedAt,
-      seq: entries.length + 1,
-      eventCount: count,
-      header,
-      events,
-      raw: null,
-    });
-  for (let at = 0; at < entries.length; at += 500) await insertEntries(pool, entries.slice(at, at + 500));
-  const from = await findCheckpoint(pool, LANE, LEDGER);
-  if (from === undefined) throw new Error("there is no checkpoint");
-  const to = {
-    ms: startedAt,
-    seq: entries.length,
-    token: "bench",
-    entries: entries.length,
-    events: runs * EVENTS_PER_RUN,
-    unknown: 0,
-  };
-  await transactionOnce(pool, (session) => moveCheckpoint(session, from, to));
-  return entries;
+async function playBare(start: StartStep): Promise<Figures> {
+  const slots = await start("insertRows", { kind: "slots" }).figures;
+  return { ...slots, ...(await start("insertRows", { kind: "runs" }).figures) };
 }
 
-function replayTaskRuns(pool: DatabasePool, mode: "apply" | "count", onProgress = (_events: number) => {}) {
-  const projection = taskRuns as unknown as AnyProjection;
-  return replay(
-    { pool, namespace: NAMESPACE, projection, checkpoint: LEDGER, parked: new Set() },
-    { mode, onProgress: ({ events }) => onProgress(events) },
-  );
+function sizeIn({ setting, part }: StepDesk) {
+  const kind = part.kind as LedgerKind;
+  const size = sizeOf(kind, EVENTS[kind] * setting.scale);
+  return { ...size, events: EVENTS[kind] * setting.scale, table: projectionOf[kind].table.name };
 }
 
-async function fold({ setting }: StepDesk): Promise<Figures> {
-  const pool = await openMigrated(setting.database ?? "");
-  const runs = runsOf(REPLAYED_EVENTS, setting.scale);
-  const events = runs * EVENTS_PER_RUN;
-  await archive(pool, runs);
-  globalThis.gc?.();
+/** In a process of its own: what it leaves in memory is not a replay's. */
+async function fill(desk: StepDesk): Promise<undefined> {
+  const pool = await openMigrated(desk.setting.database ?? "");
+  await archive(pool, sizeIn(desk));
+  await pool.query(sql.unsafe`checkpoint`);
+  await pool.end();
+}
+
+async function rebuild(desk: StepDesk): Promise<Figures> {
+  const { kind, runs, events, table } = sizeIn(desk);
+  const pool = await openMigrated(desk.setting.database ?? "");
   let [early, most] = [0, 0];
-  const rebuilt = await timed(async () => {
-    const { insert } = await replayTaskRuns(pool, "apply", (done) => {
+  const seconds = await timed(async () => {
+    const { insert } = await replayOf(kind, pool, "apply", (done) => {
       most = Math.max(most, process.memoryUsage.rss());
-      if (done < events / 5) early = most;
+      if (done < events / 5 || early === 0) early = most;
     });
     if (insert !== runs) throw new Error(`${insert} rows, and not ${runs}`);
   });
+  await pool.end();
+  const megabytes = (bytes: number) => Math.round(bytes / 1_048_576);
+  const memory = { "memory after a fifth": megabytes(early), "memory at most": megabytes(most) };
+  return { [`${table} rebuilt`]: events / seconds, ...(kind === "runs" ? memory : {}) };
+}
+
+async function verify(desk: StepDesk): Promise<Figures> {
+  const { kind, events, table } = sizeIn(desk);
+  const pool = await openMigrated(desk.setting.database ?? "");
   await pool.query(sql.unsafe`vacuum analyze task_runs`);
-  const verified = await timed(async () => {
-    const { update } = await replayTaskRuns(pool, "count");
+  const seconds = await timed(async () => {
+    const { update } = await replayOf(kind, pool, "count");
     if (update !== 0) throw new Error(`${update} rows differ`);
   });
   await pool.end();
-  const megabytes = (bytes: number) => Math.round(bytes / 1_048_576);
-  return {
-    rebuilt: events / rebuilt,
-    verified: events / verified,
-    "memory after a fifth": megabytes(early),
-    "memory at most": megabytes(most),
+  return { [`${table} verified`]: events / seconds };
+}
+
+function replayOf(
+  kind: LedgerKind,
+  pool: Parameters<typeof archive>[0],
+  mode: "apply" | "count",
+  onEvents = (_done: number) => {},
+) {
+  const deps = {
+    pool,
+    namespace: namespaceOf[kind],
+    projection: projectionOf[kind],
+    checkpoint: LEDGER,
+    parked: new Set<string>(),
   };
+  return replay(deps, { mode, onProgress: ({ events }) => onEvents(events) });
 }
 
-async function timed(work: () => Promise<void>): Promise<number> {
-  const startedAt = performance.now();
-  await work();
-  return (performance.now() - startedAt) / 1_000;
-}
-
-/** The rows that a ledger folds to, and its entries. */
-async function rowsAndEntries(pool: DatabasePool, runs: number): Promise<{ rows: AnyRow[]; entries: ArchivedEntry[] }> {
-  const entries = await archive(pool, runs);
-  await replayTaskRuns(pool, "apply");
-  const rows = (await pool.any(
-    statement(`select ${taskRunsTable.selection} from task_runs order by id`, []),
-  )) as AnyRow[];
-  await pool.query(sql.unsafe`truncate task_runs, ledger_entries`);
+/** The rows alone, two thousand to a statement. */
+async function insertRows(desk: StepDesk): Promise<Figures> {
+  const size = sizeIn(desk);
+  const pool = await openMigrated(desk.setting.database ?? "");
+  const { table } = projectionOf[size.kind];
+  const rows = foldedRows(size);
   await pool.query(sql.unsafe`checkpoint`);
-  return { rows: [...rows], entries };
-}
-
-/** Entries and rows, a batch of both in a transaction, as the projector's are. */
-async function insertBare({ setting }: StepDesk): Promise<Figures> {
-  const pool = await openMigrated(setting.database ?? "");
-  const runs = runsOf(LIVE_EVENTS, setting.scale);
-  const { rows, entries } = await rowsAndEntries(pool, runs);
-  const batches = Math.max(1, Math.ceil(entries.length / 60)); // about two megabytes of ledger each, as the projector takes
-  const part = <T>(all: readonly T[], n: number) =>
-    all.slice(Math.floor((all.length * n) / batches), Math.floor((all.length * (n + 1)) / batches));
-  const seconds = await timed(async () => {
-    for (let n = 0; n < batches; n += 1)
-      await transactionOnce(pool, async (session) => {
-        await insertEntries(session, part(entries, n));
-        await upsertRows(
-          session,
-          { table: taskRunsTable as unknown as AnyProjection["table"], namespace: NAMESPACE },
-          part(rows, n),
-        );
-      });
-  });
-  await pool.end();
-  return { projected: (runs * EVENTS_PER_RUN) / seconds };
-}
-
-/** The rows alone, two thousand to a statement, as a replay writes them. */
-async function insertRows({ setting }: StepDesk): Promise<Figures> {
-  const pool = await openMigrated(setting.database ?? "");
-  const runs = runsOf(REPLAYED_EVENTS, setting.scale);
-  const { rows } = await rowsAndEntries(pool, runs);
   const seconds = await timed(() =>
     transactionOnce(pool, async (session) => {
       for (let at = 0; at < rows.length; at += 2_000)
-        await upsertRows(
-          session,
-          { table: taskRunsTable as unknown as AnyProjection["table"], namespace: NAMESPACE },
-          rows.slice(at, at + 2_000),
-        );
+        await upsertRows(session, { table, namespace: namespaceOf[size.kind] }, rows.slice(at, at + 2_000));
     }),
   );
   await pool.end();
-  const rate = (runs * EVENTS_PER_RUN) / seconds;
-  return { rebuilt: rate, verified: rate };
+  return { [`${size.table} rebuilt`]: size.events / seconds };
 }
