@@ -28,13 +28,18 @@ export interface Refold {
 
 /**
  * Takes a key back: folds what the archive has of it, from the refused event on, onto its row, which has stood still since; then the projector goes
- * on with it. One transaction, for which the projection of that lane waits.
+ * on with it. One transaction, for which the projection of that lane waits. `checkpointName`: an application's projection has checkpoints of its own.
  */
-export function refoldKey(pool: DatabasePool, projection: AnyProjection, refold: Refold): Promise<Refolded> {
+export function refoldKey(
+  pool: DatabasePool,
+  projection: AnyProjection,
+  refold: Refold,
+  checkpointName = LEDGER,
+): Promise<Refolded> {
   const { namespace, lane, position } = refold.parked;
   return transactionOnce(pool, async (session): Promise<Refolded> => {
     // Whoever has prepared a batch without this key finds another epoch, and reads anew.
-    const checkpoint = await raiseEpoch(session, lane, LEDGER);
+    const checkpoint = await raiseEpoch(session, lane, checkpointName);
     const events = checkpoint === undefined ? [] : await eventsFrom(session, position, checkpoint);
     const { eventCount, refusal } = await foldOnto(session, projection, { ...refold, events });
     await deleteParked(session, refold.parked);

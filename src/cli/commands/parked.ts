@@ -1,10 +1,13 @@
 import type { Command } from "commander";
 import type { DatabasePool } from "slonik";
+import type { AnyProjection } from "../../../projections/projection.ts";
 import type { ParkedKey } from "../../../sql/queries/parked.ts";
+import type { Engine } from "../../engine.ts";
 import { type Cli, example } from "../command.ts";
 import { withDatabase } from "../database.ts";
 import { EXIT } from "../exit-codes.ts";
 import { CliError } from "../failure.ts";
+import { loadApplication } from "../load.ts";
 import { jsonOption, positiveCount } from "../options.ts";
 import { namespaceOf } from "../servers.ts";
 import type { Column } from "../table.ts";
@@ -17,6 +20,7 @@ const NEED = "Parked keys are kept in Postgres";
 interface Choice {
   readonly projection?: string;
   readonly all?: boolean;
+  readonly app?: string;
   readonly json?: boolean;
 }
 
@@ -53,7 +57,8 @@ function addChoice(command: Command): Command {
   command
     .argument("[keys...]", "as they are listed")
     .option("--projection <name>", "of this projection alone")
-    .option("--all", "all of them");
+    .option("--all", "all of them")
+    .option("--app <path>", "the application, for keys of a projection of its own: path[#export]");
   return jsonOption(command);
 }
 
@@ -92,7 +97,7 @@ function columnsFor({ style }: Terminal): Column<ParkedKey>[] {
 
 async function refold(
   keys: readonly string[],
-  { projection, all, json }: Choice,
+  { projection, all, app, json }: Choice,
   { terminal, isSkipping }: { readonly terminal: Terminal; readonly isSkipping: boolean },
 ): Promise<void> {
   if (keys.length === 0 && all !== true) {
@@ -101,12 +106,13 @@ async function refold(
     });
   }
   await withDatabase(terminal.env, NEED, async (pool) => {
+    const own = app === undefined ? [] : (await loadApplication({ app, cwd: terminal.cwd })).engine.projections;
     const found = await findParked(pool, terminal, projection);
     const chosen = all === true ? found : found.filter(({ key }) => keys.includes(key));
     const missing = all === true ? [] : keys.filter((key) => !chosen.some((one) => one.key === key));
     if (missing.length > 0) throw new CliError(EXIT.failed, `Not parked: ${missing.join(", ")}.`);
     for (const one of chosen) {
-      const told = await refoldOne(pool, one, isSkipping);
+      const told = await refoldOne(pool, one, { isSkipping, own });
       if (json === true) terminal.json({ projection: one.projection, key: one.key, ...told });
       else
         terminal.line(
@@ -117,19 +123,28 @@ async function refold(
   });
 }
 
-async function refoldOne(pool: DatabasePool, parked: ParkedKey, isSkipping: boolean) {
-  const { projections } = await import("../../../projections/all.ts");
+async function refoldOne(
+  pool: DatabasePool,
+  parked: ParkedKey,
+  { isSkipping, own }: { readonly isSkipping: boolean; readonly own: Engine["projections"] },
+) {
+  const { LEDGER } = await import("../../../projections/lane-deps.ts");
   const { refoldKey } = await import("../../../projections/refold.ts");
-  const projection = projections.find(({ name }) => name === parked.projection);
-  if (projection === undefined) {
-    throw new CliError(
-      EXIT.failed,
-      `The projection "${parked.projection}" does not come with the engine, and is not known here.`,
-      {
-        advice: "Its version or its replay takes the key back: tasktrail replay.",
-      },
-    );
-  }
-  const told = await refoldKey(pool, projection, { parked, isSkipping });
+  const projection = await openProjection(pool, parked.projection, own);
+  const checkpoint = "view" in projection ? projection.name : LEDGER;
+  const told = await refoldKey(pool, projection, { parked, isSkipping }, checkpoint);
   return told.outcome === "folded" ? told : { outcome: told.outcome, error: String(told.error) };
+}
+
+/** The projection that parked a key: one that comes with the engine, or the very version of one of the application's. Throws CliError. */
+async function openProjection(pool: DatabasePool, name: string, own: Engine["projections"]): Promise<AnyProjection> {
+  const { projections } = await import("../../../projections/all.ts");
+  const { openOwn } = await import("../../../projections/own.ts");
+  const shipped = projections.find((one) => one.name === name);
+  const definition = own.find((one) => `${one.name}@${one.version}` === name);
+  if (shipped !== undefined) return shipped;
+  if (definition !== undefined) return openOwn(pool, definition);
+  throw new CliError(EXIT.failed, `The projection "${name}" does not come with the engine, and is not known here.`, {
+    advice: "Name the application that has this version of it: --app ./tasks.ts",
+  });
 }
