@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { sql } from "slonik";
 import { defineProjection } from "tasktrail";
-import { z } from "zod";
 import { type OwnDefinition, openOwn, shownVersion } from "../../projections/own.ts";
 import { replay } from "../../projections/replay.ts";
+import { restoreTable } from "../../sql/migrate.ts";
 import { openPool } from "../../sql/pool.ts";
 import { findCheckpointsOf } from "../../sql/queries/checkpoints.ts";
 import { listParked } from "../../sql/queries/parked.ts";
@@ -13,8 +13,9 @@ import { attempts } from "../examples/projections/attempts.ts";
 import { failures } from "../examples/projections/failures.ts";
 import { throughput } from "../examples/projections/throughput.ts";
 import { eventually } from "../support/servers.ts";
+import { first, row, second } from "./fixtures/by-task.ts";
 import { aRecorder, find, startProjector } from "./lane-fixture.ts";
-import { aHistory, recordLives, textOf } from "./replay-fixture.ts";
+import { aHistory, recordLives, TABLES, textOf } from "./replay-fixture.ts";
 
 const own = (...projections: unknown[]) => projections as OwnDefinition[];
 const EXAMPLES = own(attempts, failures, throughput);
@@ -92,31 +93,6 @@ test("an application's tables follow the ledger from its beginning, lane by lane
   );
 });
 
-const row = z.object({ task: z.string(), runs: z.int() });
-const first = defineProjection({
-  name: "by_task",
-  version: 1,
-  table: { row, ddl: "create table by_task (task text primary key, runs integer not null)" },
-  events: ["run.enqueued"],
-  key: (event) => event.task,
-  fold: (before, event) => ({ task: event.task, runs: (before?.runs ?? 0) + 1 }),
-});
-const second = defineProjection({
-  name: "by_task",
-  version: 2,
-  table: {
-    row: row.extend({ failed: z.int() }),
-    ddl: "create table by_task (failed integer not null, task text primary key, runs integer not null)",
-  },
-  events: ["run.enqueued", "run.died"],
-  key: (event) => event.task,
-  fold: (before, event) => ({
-    task: event.task,
-    runs: (before?.runs ?? 0) + (event.type === "run.enqueued" ? 1 : 0),
-    failed: (before?.failed ?? 0) + (event.type === "run.died" ? 1 : 0),
-  }),
-});
-
 test("a new version is built beside the old one, and its view is switched once it has caught up, with its grants", async (t) => {
   const { pool, live, caughtUp, keep } = await setUp(t, 20);
   const old = keep(own(first));
@@ -151,6 +127,25 @@ test("a new version is built beside the old one, and its view is switched once i
   await pool.query(statement(`drop owned by ${role}`, []));
   await pool.query(statement(`drop role ${role}`, []));
   await old.stop();
+});
+
+test("every table is dropped, and comes back from the ledger equal to the byte", async (t) => {
+  const { pool, where, caughtUp, keep, replayOwn, replayTable } = await setUp(t, 30);
+  const projector = keep(EXAMPLES);
+  for (const { name } of EXAMPLES) await caughtUp(`${name}@1`);
+  await projector.stop();
+  const tables = [...TABLES, ...EXAMPLES.map(({ name }) => name)];
+  const before = await Promise.all(tables.map((table) => textOf(pool, table)));
+  assert.ok(before.every((rows) => rows.length > 0));
+  for (const table of TABLES) await pool.query(statement(`drop table ${table}`, []));
+  for (const { name } of EXAMPLES) await pool.query(statement(`drop table ${name}_v1 cascade`, []));
+  for (const table of TABLES) {
+    await restoreTable(pool, table);
+    await replayTable(table);
+  }
+  for (const definition of EXAMPLES) await replayOwn(definition);
+  assert.deepEqual(await Promise.all(tables.map((table) => textOf(pool, table))), before);
+  assert.deepEqual(await listParked(pool, where.namespace), []);
 });
 
 test("a key whose event the fold cannot take is parked, and the others go on", async (t) => {

@@ -3,7 +3,7 @@ import { type DatabasePool, sql } from "slonik";
 import { projections } from "../../projections/all.ts";
 import { LEDGER } from "../../projections/lane-deps.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
-import { type Replayed, type ReplayOptions, replay } from "../../projections/replay.ts";
+import { type ReplayDeps, type Replayed, type ReplayOptions, replay } from "../../projections/replay.ts";
 import { openPool } from "../../sql/pool.ts";
 import { listCheckpoints } from "../../sql/queries/checkpoints.ts";
 import { statement } from "../../sql/statement.ts";
@@ -79,8 +79,8 @@ export async function aHistory(t: TestContext, runs: number) {
     ...lane,
     live,
     project,
-    replayTable: (name: string, options: Partial<ReplayOptions> = {}) =>
-      replayTable(wide, where.namespace, name, options),
+    replayTable: (name: string, options: Partial<ReplayOptions> = {}, deps: Partial<ReplayDeps> = {}) =>
+      replayTable(wide, where.namespace, name, options, deps),
   };
 }
 
@@ -105,9 +105,11 @@ export function replayTable(
   namespace: string,
   name: string,
   options: Partial<ReplayOptions> = {},
+  deps: Partial<ReplayDeps> = {},
 ): Promise<Replayed> {
   const projection = projections.find((one) => one.name === name) as AnyProjection;
-  return replay({ pool, namespace, projection, checkpoint: LEDGER, parked: new Set() }, { mode: "apply", ...options });
+  const given = { pool, namespace, projection, checkpoint: LEDGER, parked: new Set<string>(), ...deps };
+  return replay(given, { mode: "apply", ...options });
 }
 
 /** A table to the byte: each row as text, in order. */

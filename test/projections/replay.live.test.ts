@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { sql } from "slonik";
+import type { AnyProjection } from "../../projections/projection.ts";
+import { RebuildStopped } from "../../projections/replay.ts";
+import { taskRuns } from "../../projections/task-runs.ts";
 import { statement } from "../../sql/statement.ts";
+import { eventually } from "../support/servers.ts";
 import { find, startProjector } from "./lane-fixture.ts";
 import { aHistory, leftovers, sizeOfTable, TABLES, textOf } from "./replay-fixture.ts";
 
@@ -180,4 +184,54 @@ test("a task's or a queue's rows alone are mended", async (t) => {
     [{ task_name: "odd", n: 10 }],
   );
   assert.equal((await replayTable("task_runs", { queues: ["default"] })).update, 10);
+});
+
+test("an event that the fold cannot take stops a rebuild, which names it, and the table stays as it was", async (t) => {
+  const { pool, replayTable } = await aHistory(t, 20);
+  const before = await textOf(pool, "task_runs");
+  await pool.query(sql.unsafe`delete from task_runs where status = 'succeeded'`);
+  const damaged = await textOf(pool, "task_runs");
+  const [poisoned] = await find(
+    pool,
+    sql.unsafe`select id::text from task_runs where status = 'died' order by id limit 1`,
+  );
+  const key = String(poisoned?.id);
+  const fold: AnyProjection["fold"] = (row, event) => {
+    if (event.type === "run.died" && (event as { run?: string }).run === key) throw new RangeError("poison");
+    return (taskRuns as unknown as AnyProjection).fold(row, event);
+  };
+  const broken = { ...(taskRuns as unknown as AnyProjection), fold };
+  await assert.rejects(replayTable("task_runs", {}, { projection: broken }), (error) => {
+    assert.ok(error instanceof RebuildStopped && error.code === "rebuild_stopped");
+    assert.match(error.message, /stopped at run\.died \(default\/[0-9a-f]+\/\d+-\d+\/\d+\).*: poison\. Key: /);
+    return error.message.includes(key);
+  });
+  assert.deepEqual(await textOf(pool, "task_runs"), damaged);
+  // A key that is parked already is left out where it stands, and told.
+  const { parked, insert } = await replayTable("task_runs", {}, { projection: broken, parked: new Set([key]) });
+  assert.deepEqual([parked, insert], [1, before.length - damaged.length]);
+  await replayTable("task_runs");
+  assert.deepEqual(await textOf(pool, "task_runs"), before);
+  assert.deepEqual(await leftovers(pool), []);
+});
+
+test("rows that began at a time or later alone are mended", async (t) => {
+  const { pool, redis, live, project, replayTable } = await aHistory(t, 20);
+  const now = async () => {
+    const [seconds, micros] = await redis.time();
+    return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
+  };
+  const fromMs = (await now()) + 1;
+  await eventually(async () => (await now()) > fromMs);
+  await live(20, 50);
+  await project();
+  const right = await textOf(pool, "task_runs");
+  await pool.query(sql.unsafe`update task_runs set worker = 'wrong'`);
+  const { update, carried, insert } = await replayTable("task_runs", { fromMs });
+  assert.deepEqual([update, carried, insert], [30, 20, 0]);
+  assert.deepEqual(await find(pool, sql.unsafe`select count(*)::integer as n from task_runs where worker = 'wrong'`), [
+    { n: 20 },
+  ]);
+  assert.equal((await replayTable("task_runs")).update, 20);
+  assert.deepEqual(await textOf(pool, "task_runs"), right);
 });
