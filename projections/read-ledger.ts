@@ -83,7 +83,7 @@ async function openCursor(source: LedgerSource, queue: string, query: LedgerQuer
 }
 
 /** The time of a lane's last entry, or the present: a reader that does not follow would never end on a lane that is written to faster than it reads. */
-async function endMs({ namespace, redis }: LedgerSource, queue: string): Promise<number> {
+export async function endMs({ namespace, redis }: LedgerSource, queue: string): Promise<number> {
   const [[seconds, micros], last] = await Promise.all([
     redis.time(),
     redis.xrevrange(laneKeys(namespace, queue).events, "+", "-", "COUNT", 1),

@@ -71,7 +71,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: "events",
-    summary: "Shows the latest events of the ledger, and with --follow those to come.",
+    summary: "Shows the latest events of the ledger, archive and tail as one, and with --follow those to come.",
     load: async () => (await import("./commands/events.ts")).events,
   },
   {

@@ -1,5 +1,5 @@
+import type { AnyEvent } from "../../projections/read-lane.ts";
 import { eventStyle, eventWords, type ToldEvent, told } from "./event-words.ts";
-import type { ReadEvent } from "./ledger-tail.ts";
 import type { Style, Terminal } from "./terminal.ts";
 import { clean, fit, pad, widthOf } from "./text.ts";
 import { clockTime, relativeWords } from "./words.ts";
@@ -21,7 +21,7 @@ export interface EventLook {
 }
 
 /** Writes events, one a line: when, what, of which task and run, and the facts. */
-export function printEvents(events: readonly ReadEvent[], terminal: Terminal, look: EventLook): void {
+export function printEvents(events: readonly AnyEvent[], terminal: Terminal, look: EventLook): void {
   for (const event of events) {
     if (look.isJson === true) terminal.json(event);
     else terminal.line(eventLine(told(event), terminal, look));

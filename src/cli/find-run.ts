@@ -1,9 +1,8 @@
 import type { DatabasePool } from "slonik";
+import type { AnyEvent } from "../../projections/read-lane.ts";
 import { isRunId } from "../../streams/ids.ts";
-import { listQueues } from "../../streams/lane.ts";
 import { EXIT } from "./exit-codes.ts";
 import { CliError } from "./failure.ts";
-import { ledgerTail, type ReadEvent } from "./ledger-tail.ts";
 import type { OpenRedis } from "./servers.ts";
 
 /** Where runs are looked for. */
@@ -43,13 +42,11 @@ export function unknownRun(text: string, { server, pool }: RunPlaces): CliError 
 }
 
 async function inTail(ending: string, { redis, namespace }: OpenRedis): Promise<string[]> {
-  const found = new Set<string>();
-  for (const queue of await listQueues(redis, namespace)) {
-    const accept = (event: ReadEvent) => "run" in event && typeof event.run === "string" && event.run.endsWith(ending);
-    const { events } = await ledgerTail(namespace, queue).latest(redis, { accept }, 200);
-    for (const event of events) found.add((event as { run: string }).run);
-  }
-  return [...found];
+  const { endOfLedger, latestEvents } = await import("../../projections/latest-events.ts");
+  const tail = { redis, namespace };
+  const isOfIt = (event: AnyEvent) => "run" in event && String(event.run).endsWith(ending);
+  const events = await latestEvents(tail, { limit: 200, until: await endOfLedger(tail), accept: isOfIt });
+  return [...new Set(events.map((event) => (event as { run: string }).run))];
 }
 
 async function inTable(ending: string, { server, pool }: RunPlaces): Promise<string[]> {

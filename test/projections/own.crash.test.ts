@@ -32,7 +32,11 @@ test("a projector that is killed while it switches a view leaves the old version
   const mayRead = () => find(pool, statement("select has_table_privilege($1, 'by_task', 'select') as may", [role]));
   for (const step of STEPS) {
     const env = { ...process.env, NODE_OPTIONS: "", TEST_PROJECTOR: JSON.stringify(where), KILL_AT: step };
-    const child = fork(PROCESS, { execArgv: ["--conditions=tasktrail-source"], env, stdio: ["ignore", "ignore", "inherit", "ipc"] });
+    const child = fork(PROCESS, {
+      execArgv: ["--conditions=tasktrail-source"],
+      env,
+      stdio: ["ignore", "ignore", "inherit", "ipc"],
+    });
     assert.deepEqual(await once(child, "exit"), [null, "SIGKILL"], step);
     assert.equal(await shownVersion(pool, "by_task"), 1, step);
     assert.deepEqual([await runs(), await mayRead()], [right, [{ may: true }]], step);

@@ -1,12 +1,9 @@
 import type { Command } from "commander";
-import type { LedgerSource } from "../../../projections/read-lane.ts";
 import { listQueues } from "../../../streams/lane.ts";
-import { databaseSource } from "../../config.ts";
 import { type Cli, example } from "../command.ts";
-import { withDatabase } from "../database.ts";
 import { findRunId } from "../find-run.ts";
-import { instantOption, queuesOption } from "../options.ts";
-import { connectRedis, type OpenRedis } from "../servers.ts";
+import { type CliLedger, withLedger } from "../ledger.ts";
+import { instantOption, listOption, queuesOption } from "../options.ts";
 import type { Terminal } from "../terminal.ts";
 import { counted } from "../words.ts";
 
@@ -14,7 +11,9 @@ interface Options {
   readonly queue?: readonly string[];
   readonly from?: number;
   readonly until?: number;
-  readonly run?: string;
+  readonly task?: readonly string[];
+  readonly type?: readonly string[];
+  readonly run?: string | undefined;
   readonly gzip?: boolean;
   readonly zstd?: boolean;
 }
@@ -26,31 +25,28 @@ export function exportLedger(command: Command, { terminal }: Cli): void {
     .option("--queue <name>", "of these queues alone", queuesOption)
     .option("--from <time>", "entries not before: 2h (ago), or an instant", instantOption)
     .option("--until <time>", "and not after", instantOption)
+    .option("--task <name>", "the events of these tasks alone", listOption)
+    .option("--type <type>", "the events of these types alone", listOption)
     .option("--run <id>", "the events of this run alone, with its input: mind what is in it")
     .option("--gzip", "packs what goes to stdout")
     .option("--zstd", "the same, smaller")
-    .action((file: string | undefined, options: Options) => write(file, options, terminal));
+    .action((file: string | undefined, options: Options) =>
+      withLedger(terminal, (opened) => write(file, options, { terminal, ...opened })),
+    );
   example(command, "export ledger.ndjson.zst --from 1d", "export --run c2a4f8bd9076 > run.ndjson");
 }
 
-async function write(file: string | undefined, options: Options, terminal: Terminal): Promise<void> {
-  using server = await connectRedis(terminal.env);
-  if (typeof databaseSource({}, terminal.env) !== "string") return writeFrom(file, options, { terminal, server });
-  await withDatabase(terminal.env, "", (pool) => writeFrom(file, options, { terminal, server, pool }));
-}
-
-interface From {
-  readonly terminal: Terminal;
-  readonly server: OpenRedis;
-  readonly pool?: Parameters<Parameters<typeof withDatabase>[2]>[0];
-}
-
-async function writeFrom(file: string | undefined, options: Options, { terminal, server, pool }: From): Promise<void> {
+async function write(
+  file: string | undefined,
+  options: Options,
+  { terminal, server, pool, source }: CliLedger & { readonly terminal: Terminal },
+): Promise<void> {
   const { EXPORT_FORMAT, openExport, packingOf, toExported } = await import("../../../projections/export-format.ts");
   const { readPages } = await import("../../../projections/read-lane.ts");
   const { redis, namespace } = server;
-  const source: LedgerSource = { namespace, redis, pool };
   const run = options.run === undefined ? undefined : await findRunId(options.run, { server, pool });
+  const isWanted = (event: unknown) => isOneOf(event as AskedFor | null, { ...options, run });
+  const isWhole = run === undefined && options.task === undefined && options.type === undefined;
   const queues = options.queue ?? (await listQueues(redis, namespace));
   const packing =
     file !== undefined ? packingOf(file) : options.zstd === true ? "zstd" : options.gzip === true ? "gzip" : "none";
@@ -60,7 +56,7 @@ async function writeFrom(file: string | undefined, options: Options, { terminal,
     format: EXPORT_FORMAT,
     namespace,
     exportedAt: Date.now(),
-    isWhole: run === undefined,
+    isWhole,
   });
   const told = { entries: 0, events: 0 };
   for (const queue of queues) {
@@ -72,8 +68,8 @@ async function writeFrom(file: string | undefined, options: Options, { terminal,
       if (entries.length === 0) break; // the end, as it is now
       for (const entry of entries) {
         const exported = toExported(queue, incarnation, entry);
-        const events = run === undefined ? exported.events : eventsOf(run, exported.events);
-        if (Array.isArray(events) && events.length === 0 && run !== undefined) continue;
+        const events = isWhole || !Array.isArray(exported.events) ? exported.events : exported.events.filter(isWanted);
+        if (!isWhole && (!Array.isArray(events) || events.length === 0)) continue;
         await sink.write({ ...exported, events });
         told.entries += 1;
         told.events += Array.isArray(events) ? events.length : 0;
@@ -86,6 +82,10 @@ async function writeFrom(file: string | undefined, options: Options, { terminal,
   );
 }
 
-function eventsOf(run: string, events: unknown): unknown[] {
-  return Array.isArray(events) ? events.filter((event) => (event as { run?: unknown } | null)?.run === run) : [];
+type AskedFor = { readonly run?: unknown; readonly task?: unknown; readonly type?: unknown };
+
+function isOneOf(event: AskedFor | null, { run, task, type }: Pick<Options, "run" | "task" | "type">): boolean {
+  if (event === null || (run !== undefined && event.run !== run)) return false;
+  if (task !== undefined && !task.includes(String(event.task))) return false;
+  return type === undefined || type.includes(String(event.type));
 }

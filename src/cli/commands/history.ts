@@ -1,15 +1,13 @@
 import type { Command } from "commander";
-import type { DatabasePool } from "slonik";
 import { readRun } from "../../../projections/history.ts";
 import type { AnyEvent } from "../../../projections/read-lane.ts";
 import { listQueues } from "../../../streams/lane.ts";
 import { stateAfter } from "../../../streams/run.ts";
 import { type Cli, example } from "../command.ts";
-import { withDatabase } from "../database.ts";
 import { eventStyle, eventWords, told } from "../event-words.ts";
 import { findRunId, unknownRun } from "../find-run.ts";
+import { type CliLedger, withLedger } from "../ledger.ts";
 import { jsonOption } from "../options.ts";
-import { connectRedis, type OpenRedis } from "../servers.ts";
 import type { Terminal } from "../terminal.ts";
 import { clean, fit, pad } from "../text.ts";
 import { clockTime, counted, lengthWords, localTime } from "../words.ts";
@@ -24,10 +22,7 @@ export function history(command: Command, { terminal }: Cli): void {
 }
 
 async function show(text: string, isJson: boolean, terminal: Terminal): Promise<void> {
-  using server = await connectRedis(terminal.env);
-  const { id, events } = terminal.env.DATABASE_URL?.trim()
-    ? await withDatabase(terminal.env, "", (pool) => read(text, server, pool))
-    : await read(text, server);
+  const { id, events } = await withLedger(terminal, (ledger) => read(text, ledger));
   const steps = withGaps(events);
   if (isJson) {
     for (const { event, gapMs } of steps) terminal.json({ gapMs, ...event });
@@ -43,10 +38,9 @@ async function show(text: string, isJson: boolean, terminal: Terminal): Promise<
   terminal.line(`${counted(events.length, "event")}, ${lengthWords(lengthMs)} in all, ${stateAfter(events)}`);
 }
 
-async function read(text: string, server: OpenRedis, pool?: DatabasePool) {
-  const { redis, namespace } = server;
+async function read(text: string, { server, pool, source }: CliLedger) {
   const id = await findRunId(text, { server, pool });
-  const events = await readRun({ namespace, redis, pool }, id, await listQueues(redis, namespace));
+  const events = await readRun(source, id, await listQueues(source.redis, source.namespace));
   if (events.length === 0) throw unknownRun(id, { server, pool });
   return { id, events };
 }

@@ -8,7 +8,7 @@ import { countByStatus } from "../../../sql/queries/task-runs.ts";
 import { aPool, startProjector } from "../../projections/lane-fixture.ts";
 import { eventually, testDatabase, testNamespace, testRedis } from "../../support/servers.ts";
 import { seedLane } from "./seeded-lane.ts";
-import { documents, tasktrail } from "./tasktrail.ts";
+import { documents, ended, startTasktrail, tasktrail } from "./tasktrail.ts";
 
 const REDIS_URL = await testRedis();
 const folder = await mkdtemp(join(tmpdir(), "tasktrail-export-"));
@@ -80,6 +80,54 @@ test("a ledger is exported from archive and tail, and imported under another nam
       .flatMap(({ events }) => events.map(({ type }: { type: string }) => type)),
     ["run.enqueued", "run.started", "run.succeeded"],
   );
+  const started = await tasktrail(["export", "--task", "send", "--type", "run.started"], { env });
+  const [head, ...rest] = documents(started);
+  assert.equal(head.isWhole, false);
+  assert.deepEqual(
+    rest.flatMap(({ events }) => events.map(({ type }: { type: string }) => type)),
+    ["run.started", "run.started"],
+  );
   const bad = await tasktrail(["import", "-", "--into", "third"], { ...into, input: '{"a":1}\n' });
   assert.match(bad.err, /no exported ledger/);
+});
+
+test("events are told from archive and tail as one, between two times, and followed from there", async (t) => {
+  const TASKTRAIL_NAMESPACE = testNamespace();
+  const DATABASE_URL = await testDatabase();
+  const env = { REDIS_URL, DATABASE_URL, TASKTRAIL_NAMESPACE };
+  const pool = await aPool(t, DATABASE_URL);
+  using lane = await seedLane(REDIS_URL, TASKTRAIL_NAMESPACE);
+  const run = await lane.add("old");
+  await lane.succeed();
+  const settings = { keepMs: 0, keepBytes: 1, trimEveryMs: 20 };
+  const where = { redis: REDIS_URL, database: DATABASE_URL, namespace: TASKTRAIL_NAMESPACE };
+  const projector = startProjector(t, { ...where, settings });
+  await eventually(async () => (await countByStatus(pool, TASKTRAIL_NAMESPACE)).succeeded === 1);
+  await projector.stop();
+  const { redis, keys } = lane.lane;
+  const [last] = (await redis.xrevrange(keys.events, "+", "-", "COUNT", 1)) as [string, string[]][];
+  await redis.xtrim(keys.events, "MINID", last?.[0] ?? "");
+  await eventually(async () => Number((await redis.time())[0]) * 1_000 > Number(last?.[0].split("-")[0]) + 1_000);
+  await lane.add("new"); // in the tail alone
+  const types = async (...args: string[]) =>
+    documents(await tasktrail(["events", "--json", ...args], { env })).map(({ type, task }) => `${type} ${task}`);
+  const archived = ["run.enqueued old", "run.started old", "run.succeeded old"];
+  assert.deepEqual(await types(), [...archived, "run.enqueued new"]);
+  assert.deepEqual(await types("--limit", "2", "--type", "run.enq*"), ["run.enqueued old", "run.enqueued new"]);
+  assert.deepEqual(await types("--run", run), archived);
+  const end = new Date(Number(last?.[0].split("-")[0]) + 500).toISOString();
+  assert.deepEqual(await types("--until", end), archived);
+  assert.deepEqual(await types("--since", end), ["run.enqueued new"]);
+  const { DATABASE_URL: _none, ...tailOnly } = env;
+  assert.equal(documents(await tasktrail(["events", "--json"], { env: tailOnly })).length, 3);
+
+  const child = startTasktrail(["events", "--follow", "--json", "--limit", "1"], { env });
+  const seen: string[] = [];
+  child.stdout?.on("data", (chunk) => seen.push(...[...String(chunk).matchAll(/"task":"(\w+)"/g)].map(String)));
+  const over = ended(child);
+  await eventually(() => seen.length === 1);
+  await lane.add("newest");
+  await eventually(() => seen.length === 2);
+  child.kill("SIGINT");
+  assert.equal((await over).code, 0);
 });
