@@ -9,7 +9,7 @@ import type { SendHook } from "../enqueue/around-send.ts";
 import type { Notice } from "../middleware.ts";
 import { type Definition, isResting, readDefinition, type ScheduleContent } from "./definition.ts";
 import { decide, type Plan, type Situation } from "./misfire.ts";
-import { dueAtOf } from "./slots.ts";
+import { dueAtOf, remembering } from "./slots.ts";
 
 /** What firing works with. */
 export interface FiringDeps {
@@ -125,7 +125,7 @@ export function moveOn(schedule: Schedule, standing: Standing): void {
 
 function newKnown(text: string, definition: Definition, { name }: Schedule): Known {
   const { content, changedAt, pause } = definition;
-  const slots = slotsOf(content);
+  const slots = remembering(slotsOf(content));
   const dueAt = dueAtOf(name, content.jitterMs, slots);
   const standing = { last: undefined, fired: undefined, firedCount: 0 };
   const situation = { rules: content, standing, changedAt, pause, slots, dueAt };
