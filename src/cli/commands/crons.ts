@@ -94,14 +94,16 @@ function lastWords({ last, lastSlot, firedCount, definition }: ScheduleView, _te
 
 function nextWords({ next, definition }: ScheduleView): string {
   const [first] = next;
-  if (first === undefined) return definition.pausedAt === undefined ? "none: it has ended" : "none while it is paused";
+  if (first === undefined && definition.pausedAt !== undefined) return "none while it is paused";
+  if (first === undefined) return definition.leavingTo === undefined ? "none: it has ended" : "none on its way";
   const now = Date.now();
   return `${zoneTime(first, definition.content.timezone)} (${next.map((slot) => relativeWords(slot, now)).join(", ")})`;
 }
 
 function stateWords({ definition, isDeclared, seenAt }: ScheduleView, { style }: Terminal): string | undefined {
   if (definition.pausedAt !== undefined) return style("yellow", `paused since ${machineTime(definition.pausedAt)}`);
-  if (definition.leavingTo !== undefined) return style("yellow", `on its way to queue ${clean(definition.leavingTo)}`);
+  if (definition.leavingTo !== undefined)
+    return style("yellow", `on its way to queue ${clean(definition.leavingTo)}: should it stay here, upsert it again`);
   if (isDeclared || definition.source !== "declared") return undefined;
   const since = seenAt === undefined ? "" : ` for ${lengthWords(Date.now() - seenAt)}`;
   return style("yellow", `no scheduler has it in its code${since}: it does not fire`);
