@@ -45,7 +45,7 @@ test("the package holds what it exports, and neither sources nor tests", async (
       assert.ok(files.includes(target.slice(2)), target);
     }
   }
-  const scripts = (folder: string) => readdirSync(join(folder, "streams/scripts")).sort();
+  const scripts = (folder: string) => readdirSync(join(folder, "streams/scripts"), { recursive: true }).sort();
   assert.deepEqual(scripts(join(out, "package/dist")), scripts(root));
 });
 
