@@ -64,7 +64,7 @@ test("its types compile in the oldest and the newest TypeScript that are support
   const folder = consumer();
   const flags =
     "--noEmit --strict --exactOptionalPropertyTypes --target es2024 --lib esnext --module nodenext --types node";
-  for (const compiler of ["ts59/lib/tsc.js", "ts6/lib/tsc.js", "typescript/bin/tsc"]) {
+  for (const compiler of ["ts59/lib/tsc.js", "typescript/bin/tsc"]) {
     await exec(node, [bin(compiler), ...flags.split(" "), "first-task.ts"], { cwd: folder }).catch((error) => {
       assert.fail(`${compiler}:\n${error.stdout}${error.stderr}`);
     });
