@@ -23,7 +23,7 @@ async function schedulers(count: number, options: Omit<Parameters<typeof testSch
 }
 
 for (const { locks, count } of [
-  { locks: undefined, count: 100 },
+  { locks: undefined, count: 40 },
   { locks: "none", count: 1_000 },
 ] as const) {
   const how = locks === "none" ? "without any lock" : "under Redlock";
@@ -143,6 +143,22 @@ test("a schedule stops after as many runs as it may have, counted over all sched
     await Promise.all(three.all.map((one) => one.fireAt(start + minute * MINUTE)));
   }
   assert.equal((await outcomeOf(three.first.schedule().lane)).fired.length, 7);
+  assert.ok(three.all.every((one) => one.schedule().dueAt === undefined));
+});
+
+test("a schedule fires from its start to its end, over all schedulers, and owes nothing outside of them", async () => {
+  const [startsAt, endsAt] = [new Date(start + 5 * MINUTE), new Date(start + 8 * MINUTE)];
+  const crons = [{ expression: "* * * * *", startsAt, endsAt, misfire: "fire_all" as const }];
+  await using three = await schedulers(3, { namespace: testNamespace(), crons, locks: "none" });
+  for (let minute = 1; minute <= 12; minute += 1) {
+    await Promise.all(three.all.map((one) => one.fireAt(start + minute * MINUTE)));
+  }
+  const { fired, events } = await outcomeOf(three.first.schedule().lane);
+  assert.deepEqual(
+    fired.map((slot) => (slot - start) / MINUTE),
+    [5, 6, 7, 8],
+  );
+  assert.ok(events.every(({ type }) => type !== "slot.missed"));
   assert.ok(three.all.every((one) => one.schedule().dueAt === undefined));
 });
 

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { test } from "node:test";
 import { engineOf } from "../../../src/engine.ts";
-import { readDefinition, writeDefinition } from "../../../src/schedule/definition.ts";
+import { type Definition, readDefinition, writeDefinition } from "../../../src/schedule/definition.ts";
 import { readSchedules } from "../../../streams/cron.ts";
 import { laneKeys } from "../../../streams/keys.ts";
 import { eventually } from "../../support/servers.ts";
@@ -26,12 +26,39 @@ async function killedAt(step: string, deed: string, { url, namespace }: TestWork
   assert.equal(signal, "SIGKILL", `${deed} has come past ${step}`);
 }
 
+/** Has the schedule be as old as that when the present minute began; gives that. Hours are not waited for. */
+async function backdate({ broker, redis, keys }: TestWork, ageMs: number): Promise<number> {
+  const [kept] = await readSchedules(await engineOf(broker).lane("default"), ["s"]);
+  const now = Math.floor(Date.now() / MINUTE) * MINUTE;
+  const made = { ...readDefinition(kept?.definition), changedAt: now - ageMs, createdAt: now - ageMs };
+  await redis.hset(keys.cron, "definition:s", writeDefinition(made as Definition));
+  return now;
+}
+
 /** An application with a schedule. */
 async function application(policies: { readonly lockTtl?: "500ms" } = {}) {
   const work = await openWork();
   const task = work.broker.task({ name: "sync", run() {} });
   await work.broker.schedules.upsert("s", { task, cron: "* * * * *", misfire: "fire_all", ...policies });
   return { work, schedules: work.broker.schedules };
+}
+
+for (const step of ["before:1:fire", "after:1:fire"]) {
+  test(`a slot whose scheduler is killed ${step.replaceAll(":", " ")}, with the lock in hand, fires once, and within two seconds`, async () => {
+    const { work } = await application();
+    await using _work = work;
+    const now = await backdate(work, MINUTE);
+    await killedAt(step, "schedule", work);
+    assert.notEqual(await work.redis.get(work.keys.firing), null, "it held no lock");
+    await using other = await testScheduler({ namespace: work.namespace, crons: [], startMs: now });
+    await other.refresh();
+    const begun = performance.now();
+    await other.fireAt(now);
+    assert.ok(performance.now() - begun < 2_000, `took ${performance.now() - begun} ms`);
+    const { fired, entries } = await outcomeOf(other.schedule("s").lane);
+    assert.deepEqual(fired, [now]);
+    assert.equal(entries.length, 1);
+  });
 }
 
 test("a backfill that is killed between its calls, again and again, is brought to its end by another: each slot once", async () => {
@@ -59,10 +86,7 @@ for (const step of ["before:1:declare", "after:1:declare", "after:2:declare"]) {
   test(`a schedule whose move to another queue is killed ${step.replaceAll(":", " ")} fires each slot once, and arrives with the next try`, async () => {
     const { work } = await application();
     await using _work = work;
-    const [kept] = await readSchedules(await engineOf(work.broker).lane("default"), ["s"]);
-    const now = Math.floor(Date.now() / MINUTE) * MINUTE;
-    const made = { ...readDefinition(kept?.definition), changedAt: now - 30 * MINUTE, createdAt: now - 30 * MINUTE };
-    await work.redis.hset(work.keys.cron, "definition:s", writeDefinition(made as never));
+    const now = await backdate(work, 30 * MINUTE);
     await using scheduler = await testScheduler({ namespace: work.namespace, crons: [], startMs: now - 30 * MINUTE });
     const fireAt = async (at: number) => {
       scheduler.clock.set(at);
