@@ -81,9 +81,13 @@ export const all = broker.task({
     await task.with({ session: (text, values) => pr.$executeRawUnsafe(text, ...values) }).kiq({ id: "1" });
     await task.with({ session: (text, values) => ky.executeQuery(CompiledQuery.raw(text, values)) }).kiq({ id: "1" });
     const viaDrizzle: SqlSession = (text, values) =>
-      (
-        dz as unknown as { session: { client: { query(t: string, v: unknown[]): Promise<unknown> } } }
-      ).session.client.query(text, values);
+      dz.execute(
+        drizzleSql.join(
+          text
+            .split(/\$(\d+)/)
+            .map((part, n) => (n % 2 === 0 ? drizzleSql.raw(part) : drizzleSql`${values[Number(part) - 1]}`)),
+        ),
+      );
     await task.with({ session: viaDrizzle }).kiqMany([{ id: "1" }]);
   },
 });
