@@ -12,6 +12,8 @@ export interface OpenDeps {
   readonly database: DatabaseSource;
   connect(purpose: "project"): Promise<Redis>;
   announce(notice: ProjectorNotice): void;
+  /** Called once the tables are there. */
+  onTables?: (() => void) | undefined;
   readonly settings: ProjectorSettings;
 }
 
@@ -37,6 +39,7 @@ export async function open(
     try {
       pool ??= await openPool(deps, opened);
       await migrate(pool);
+      deps.onTables?.();
       await connected(redis, signal);
       return { pool, redis };
     } catch (error) {

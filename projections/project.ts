@@ -23,6 +23,8 @@ export interface ProjectorDeps {
   /** Queues to follow besides those that were ever written to. */
   queues(): readonly string[];
   announce(notice: ProjectorNotice): void;
+  /** Called once the tables are there. */
+  onTables?: (() => void) | undefined;
   readonly settings?: Partial<ProjectorSettings> | undefined;
   /** Default: those that come with the engine. */
   readonly projections?: readonly AnyProjection[] | undefined;

@@ -26,19 +26,21 @@ export function createProjector(broker: Broker, options: ProjectorOptions = {}):
       import("../projections/project.ts"),
       import("./relay/assemble.ts"),
     ]);
+    const tables = Promise.withResolvers<void>();
     projector = createProjection({
       namespace: engine.namespace,
       database,
       connect: (purpose) => engine.connect(purpose),
       queues: () => engine.queues(),
       announce: (notice) => engine.announce(notice),
+      onTables: tables.resolve,
       settings: { batchEntries: batch, onRegression, keepMs: keepTailMs, keepBytes: keepTailBytes, keepArchiveMs },
       own: engine.projections,
     });
     engine.announce({ kind: "role.ready", role: "projector", facts: { namespace: engine.namespace } });
     try {
       const { health } = projector;
-      const relaying = (until: AbortSignal) => relay({ engine, onLook() {} }, until);
+      const relaying = (until: AbortSignal) => relay({ engine, tables: tables.promise, onLook() {} }, until);
       await runRoles([makeRole({ run: projector.run, health }), makeRole({ run: relaying, health })], signal);
     } finally {
       engine.announce({ kind: "role.stopped", role: "projector" });

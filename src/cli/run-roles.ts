@@ -1,4 +1,5 @@
 import { pause } from "../../streams/lane.ts";
+import { aborted } from "../aborted.ts";
 import type { Role } from "../define/role.ts";
 import { runRoles as runTogether } from "../roles.ts";
 import { type HealthPlace, serveHealth } from "./health.ts";
@@ -90,11 +91,4 @@ async function settled(work: Promise<void> | undefined, onFailure = () => {}): P
     onFailure();
     return { error };
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

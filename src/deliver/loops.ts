@@ -1,5 +1,6 @@
 import { setMaxListeners } from "node:events";
 import type { Delivery } from "../../streams/entry.ts";
+import { aborted } from "../aborted.ts";
 import type { Engine } from "../engine.ts";
 import { bound } from "./bound.ts";
 import { consume } from "./consume.ts";
@@ -48,9 +49,4 @@ export async function runLoops(parts: LoopParts, signal: AbortSignal): Promise<v
   const results = await Promise.allSettled(loops.map((loop) => loop.catch(stopAll)));
   const failed = results.find((one) => one.status === "rejected");
   if (failed !== undefined) throw failed.reason;
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }

@@ -19,19 +19,22 @@ import { topicSender } from "./topic-sender.ts";
 export interface RelayRun {
   readonly engine: Engine;
   readonly settings?: Partial<RelaySettings> | undefined;
+  /** Resolves when somebody else has made the tables. Default: the relay makes them itself. */
+  readonly tables?: Promise<void> | undefined;
   /** Told whenever the outbox was looked at. */
   onLook(): void;
 }
 
 /** Relays the outbox, where there is a Postgres, and follows the topics that are subscribed to, until aborted. Throws what will not pass by itself. */
-export async function relay({ engine, settings: given, onLook }: RelayRun, signal: AbortSignal): Promise<void> {
+export async function relay({ engine, settings: given, tables, onLook }: RelayRun, signal: AbortSignal): Promise<void> {
   const ours = new AbortController();
   const until = AbortSignal.any([signal, ours.signal]);
   setMaxListeners(0, until);
   const settings = { ...RELAY_DEFAULTS, ...given };
   await using opened = new AsyncDisposableStack();
   const redis = opened.adopt(await engine.connect("command"), async (one) => one.disconnect(false));
-  const parts: Parts = { engine, settings, redis, opened, onLook, lanes: createRelayedLanes(engine, redis, until) };
+  const lanes = createRelayedLanes(engine, redis, until);
+  const parts: Parts = { engine, settings, tables, redis, opened, onLook, lanes };
   const both = [relayOutbox(parts, until), followTopics(parts, until)];
   for (const work of both) work.catch(() => ours.abort());
   const failed = (await Promise.allSettled(both)).find(({ status }) => status === "rejected");
@@ -41,6 +44,7 @@ export async function relay({ engine, settings: given, onLook }: RelayRun, signa
 interface Parts {
   readonly engine: Engine;
   readonly settings: RelaySettings;
+  readonly tables: Promise<void> | undefined;
   readonly redis: Redis;
   readonly opened: AsyncDisposableStack;
   readonly lanes: RelayedLanes;
@@ -48,10 +52,10 @@ interface Parts {
 }
 
 async function relayOutbox(parts: Parts, signal: AbortSignal): Promise<void> {
-  const { engine, settings, opened, onLook } = parts;
+  const { engine, settings, tables, opened, onLook } = parts;
   const { namespace, database, announce, incarnation } = engine;
   if (database === undefined) return;
-  const pool = await openOutbox({ database, settings, announce }, signal, opened);
+  const pool = await openOutbox({ database, settings, tables, announce }, signal, opened);
   if (pool === undefined) return;
   const bell = createBell();
   const ears = opened.adopt(await engine.connect("follow"), async (one) => one.disconnect(false));
