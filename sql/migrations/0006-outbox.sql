@@ -22,7 +22,7 @@ comment on column tasktrail_outbox.lane is 'namespace:queue for a run, namespace
 comment on column tasktrail_outbox.item is 'The run''s id, or the event''s.';
 comment on column tasktrail_outbox.record is 'JSON of what is dispatched or published.';
 comment on column tasktrail_outbox.batch is 'The number of the batch that it was sent in; null while it waits.';
-comment on column tasktrail_outbox.batched_at is 'When it was put into that batch.';
+comment on column tasktrail_outbox.batched_at is 'When it was put into that batch, or when that was last sent anew.';
 comment on column tasktrail_outbox.parked_at is 'Set when it could not be read: error says why, and nothing waits for it. Set it to null to have it tried again.';
 
 create table tasktrail_outbox_lanes (

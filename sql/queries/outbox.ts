@@ -114,8 +114,8 @@ export async function assignBatch(
   return (await changed(session, statement(assignText, [lane, owner, lastBatch, ids]))) > 0;
 }
 
-/** The first batch after a number that still has rows; undefined when there is none. */
-export async function findBatchAfter(
+/** Takes the first batch after a number that still has rows, to send it anew: from now on counts how long its rows are kept. Undefined when there is none. */
+export async function takeBatchAfter(
   session: Session,
   lane: string,
   after: number,
@@ -124,11 +124,14 @@ export async function findBatchAfter(
     session,
     waitingRow.extend({ batch: z.number() }),
     sql.unsafe`
-      select ${itemColumns}, batch::double precision as batch from tasktrail_outbox
-      where lane = ${lane} and batch = (
-        select min(batch) from tasktrail_outbox where lane = ${lane} and batch > ${after}
+      with taken as (
+        update tasktrail_outbox set batched_at = now()
+        where lane = ${lane} and batch = (
+          select min(batch) from tasktrail_outbox where lane = ${lane} and batch > ${after}
+        )
+        returning id, item, record, created_at, batch
       )
-      order by tasktrail_outbox.id`,
+      select ${itemColumns}, batch::double precision as batch from taken as tasktrail_outbox order by tasktrail_outbox.id`,
   );
   const [first] = rows;
   return first === undefined ? undefined : { number: first.batch, items: rows };

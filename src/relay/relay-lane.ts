@@ -1,12 +1,12 @@
 import type { DatabasePool } from "slonik";
 import {
   assignBatch,
-  findBatchAfter,
   findWaitingItems,
   type HeldLane,
   type OutboxItem,
   parkItem,
   raiseLastBatch,
+  takeBatchAfter,
 } from "../../sql/queries/outbox.ts";
 import { pause } from "../../streams/lane.ts";
 import type { Bell } from "../bell.ts";
@@ -90,7 +90,7 @@ async function nextBatch(
   mark: number,
 ): Promise<Batch | "lost" | undefined> {
   const { pool, owner, settings } = deps;
-  const assigned = mark < lastBatch ? await findBatchAfter(pool, lane, mark) : undefined;
+  const assigned = mark < lastBatch ? await takeBatchAfter(pool, lane, mark) : undefined;
   if (assigned !== undefined) return { number: assigned.number, rows: await readable(deps, assigned.items) };
   for (;;) {
     const waiting = await findWaitingItems(pool, lane, settings.batchRows);
