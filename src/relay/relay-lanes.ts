@@ -31,8 +31,7 @@ interface Relaying {
 
 /** A lane that no queue can have is left alone for so long, in ms. */
 const NO_LANE_MS = 60_000;
-/** How often the inbox is swept, in ms, and how many of its rows go at once. */
-const SWEEP_EVERY_MS = 60_000;
+/** How many rows of the inbox go at once. */
 const SWEPT_AT_ONCE = 20_000;
 
 /**
@@ -44,7 +43,7 @@ export async function relayLanes(deps: OutboxRelay, signal: AbortSignal): Promis
   const relaying = new Map<string, Relaying>();
   const refusedUntil = new Map<string, number>();
   let nextRound = 0;
-  let nextSweep = 0;
+  let nextSweep = performance.now() + settings.sweepEveryMs;
   let failures = 0;
 
   const take = async (lane: string) => {
@@ -64,7 +63,7 @@ export async function relayLanes(deps: OutboxRelay, signal: AbortSignal): Promis
     for (const [lane, { stop }] of relaying) if (!kept.has(lane)) stop.abort();
     for (const lane of await findFreeLanes(pool, namespace)) await take(lane);
     if (performance.now() < nextSweep) return;
-    nextSweep = performance.now() + SWEEP_EVERY_MS;
+    nextSweep = performance.now() + settings.sweepEveryMs;
     await deleteOldDone(pool, { keepMs: settings.keepDoneMs, limit: SWEPT_AT_ONCE });
   };
 

@@ -12,8 +12,10 @@ export interface RelaySettings {
   readonly keepEventsMs: number;
   /** How long events stay in their topic, whoever has read them; those that a subscription has yet to read stay longer. */
   readonly keepTopicsMs: number;
-  /** How long it is remembered that a run is done, for tasks with an inbox. */
+  /** How long it is remembered that a run is done, for tasks with an inbox; longer while it has not ended. */
   readonly keepDoneMs: number;
+  /** How often what is remembered for longer is swept out; not at the start, when the tables may be behind. */
+  readonly sweepEveryMs: number;
   /** How often topics are trimmed. */
   readonly trimEveryMs: number;
   /** First and longest wait after a failure. */
@@ -32,6 +34,7 @@ export const RELAY_DEFAULTS: RelaySettings = {
   keepEventsMs: 600_000,
   keepTopicsMs: 86_400_000,
   keepDoneMs: 604_800_000,
+  sweepEveryMs: 60_000,
   trimEveryMs: 10_000,
   backoffMs: 100,
   mostBackoffMs: 5_000,

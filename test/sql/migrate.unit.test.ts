@@ -12,8 +12,8 @@ const CHECKSUMS: Readonly<Record<string, string>> = {
   "0003-task-runs": "067466bc369a560247d6848e42233b2d5f36b6c353dce61c2bee1768f33ea16a",
   "0004-cron-job-runs": "69cdcff4f100417f7c46572be72a2fd27ad8b3229238d8b91fae8858626e13da",
   "0005-lane-lives": "8d907ef5e327c335f78dc044f7834cd229254993de6a7f76be22cd8a1011a788",
-  "0006-outbox": "2552ed91dc809cf0156e78b0a60ed65e0006a1340dbd10ab8d83ff905d81724e",
-  "0007-inbox": "e7ac1e85863fb5430dd5ffdfb1ee6f4dfe7d54e29fbf311139ba4eb6b1574813",
+  "0006-outbox": "ec2c61cf7ef8234194ee1464cc5fbd9d7012e9f263b48080573da42c96eface8",
+  "0007-inbox": "796e8769d8a1646e1136c7db80ada0129bae3b414a06cba04b15e8ea473093ac",
 };
 
 test("a released migration never changes", async () => {
