@@ -178,7 +178,7 @@ async function settle(
 }
 
 /** One address, behind which the server changes. */
-async function openAddress(target: number) {
+export async function openAddress(target: number) {
   let port = target;
   const sockets = new Set<Socket>();
   const listener = createServer((client) => {
