@@ -153,7 +153,7 @@ test("queue_one waits for the other to end, cancel_other ends it", async () => {
   );
 });
 
-test("the lock lives on three servers of its own, of which one may die while it is held", async () => {
+test("the lock lives on three servers of its own, of which one may die while it is held; without two of them a run waits, and is not skipped", async () => {
   const servers = await Promise.all(Array.from({ length: 3 }, () => startRedis({ report() {} })));
   const [first, ...others] = servers as [Server, ...Server[]];
   await using work = await openWork();
@@ -173,6 +173,15 @@ test("the lock lives on three servers of its own, of which one may die while it 
   await work.ledger.ended([holder.id]);
   const third = await slow.trigger();
   assert.equal((await work.ledger.ended([third.id]))[0]?.type, "run.succeeded");
+  // Without a majority nobody knows whether it is held: that is told, and is no skip.
+  await others[0]?.kill();
+  const fourth = await slow.trigger();
+  const fate = ["run.deferred", "run.skipped", "run.started"];
+  const waits = await work.ledger.waitFor((events) =>
+    events.find((event) => "run" in event && event.run === fourth.id && fate.includes(event.type)),
+  );
+  assert.ok(waits.type === "run.deferred" && waits.reason === "lock", JSON.stringify(waits));
+  assert.ok(work.complaints.some((one) => JSON.stringify(one).includes("could not be found out")));
   for (const server of [first, ...others]) await server[Symbol.asyncDispose]();
 });
 

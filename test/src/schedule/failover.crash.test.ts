@@ -28,6 +28,8 @@ for (const isLost of [true, false]) {
     const password = decodeURIComponent(new URL(primary.url).password);
     await second.config("SET", "masterauth", password);
     await second.config("SET", "requirepass", password);
+    await using first = await connect(primary.url);
+    await first.config("SET", "repl-diskless-sync-delay", "0");
     await second.replicaof("127.0.0.1", primary.port);
     await eventually(async () => (await second.info("replication")).includes("master_link_status:up"));
 
