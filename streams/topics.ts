@@ -59,8 +59,8 @@ export interface TopicState {
   readonly length: number;
   readonly firstId: string | undefined;
   readonly lastId: string;
-  /** The largest id that was ever trimmed, or deleted; "0-0" for none. */
-  readonly lostId: string;
+  /** How many events it ever had. */
+  readonly addedCount: number;
   /** Each group's position: the last event that it has taken. */
   readonly groups: ReadonlyMap<string, string>;
 }
@@ -79,7 +79,7 @@ export async function readTopicState(redis: Redis, key: string): Promise<TopicSt
     length: Number(told.get("length")),
     firstId: first?.[0],
     lastId: String(told.get("last-generated-id")),
-    lostId: String(told.get("max-deleted-entry-id") ?? "0-0"),
+    addedCount: Number(told.get("entries-added")),
     groups: new Map(positions),
   };
 }
@@ -88,6 +88,17 @@ function fieldsOf(reply: readonly unknown[]): Map<string, unknown> {
   const fields = new Map<string, unknown>();
   for (let i = 0; i + 1 < reply.length; i += 2) fields.set(String(reply[i]), reply[i + 1]);
   return fields;
+}
+
+/**
+ * Whether a topic was trimmed up to a position, or past it: what was not read by then is gone. Redis tells of no id that it has trimmed, so
+ * this goes by the first one that is left: whoever keeps up still finds the event that they have read last. Pure.
+ */
+export function isTrimmedPast(
+  { firstId, lastId, length, addedCount }: Omit<TopicState, "groups">,
+  position: string,
+): boolean {
+  return addedCount > length && compareIds(firstId ?? lastId, position) > 0;
 }
 
 /** Sets the position that tools see, and that the topic is trimmed behind. */

@@ -1,7 +1,6 @@
 import type { Redis } from "ioredis";
 import { topicKey } from "../../streams/keys.ts";
 import { type Lane, pause } from "../../streams/lane.ts";
-import { compareIds } from "../../streams/ledger.ts";
 import { readMark, takeStep } from "../../streams/relay.ts";
 import {
   decodePosition,
@@ -11,7 +10,7 @@ import {
   recordSubscription,
   subscriptionMark,
 } from "../../streams/subscriptions.ts";
-import { ensureGroup, moveGroup, readTopic, readTopicState } from "../../streams/topics.ts";
+import { ensureGroup, isTrimmedPast, moveGroup, readTopic, readTopicState } from "../../streams/topics.ts";
 import type { Bell } from "../bell.ts";
 import type { Subscription } from "../define/subscription.ts";
 import type { Notice } from "../middleware.ts";
@@ -85,7 +84,7 @@ interface Place {
   readonly position: Position;
   readonly isPaused: boolean;
   readonly seenAt: number;
-  /** Up to which id events were trimmed, as far as that was told of. */
+  /** The position of which it was told that the topic was trimmed past it. */
   readonly warnedOf: string | undefined;
 }
 
@@ -100,11 +99,11 @@ async function findPlace(deps: Subscribing, key: string, field: string, warnedOf
     readTopicState(redis, key),
     isPaused(redis, namespace, { topic: topic.name, group }),
   ]);
-  const position = decodePosition(mark) ?? { generation: 0, id: state?.groups.get(group) ?? "0-0" };
-  const lostId = state?.lostId ?? "0-0";
-  const isGap = compareIds(lostId, position.id) > 0 && lostId !== warnedOf && position.id !== "0-0";
-  if (isGap) tellOfGap(deps, position.id, lostId);
-  return { mark, position, isPaused: paused, seenAt: performance.now(), warnedOf: lostId };
+  const begun = decodePosition(mark);
+  const position = begun ?? { generation: 0, id: state?.groups.get(group) ?? "0-0" };
+  const isGap = begun !== undefined && state !== undefined && isTrimmedPast(state, begun.id) && begun.id !== "0-0";
+  if (isGap && begun.id !== warnedOf) tellOfGap(deps, begun.id, state.firstId);
+  return { mark, position, isPaused: paused, seenAt: performance.now(), warnedOf: isGap ? begun.id : undefined };
 }
 
 const factsOf = ({ subscription: { topic, group, task } }: Subscribing) => ({
@@ -113,10 +112,10 @@ const factsOf = ({ subscription: { topic, group, task } }: Subscribing) => ({
   task: task.name,
 });
 
-function tellOfGap(deps: Subscribing, position: string, lostId: string): void {
+function tellOfGap(deps: Subscribing, position: string, firstLeft = "none"): void {
   const what =
     "a topic was trimmed before a subscription had read it: events are lost to that, since the topic was full";
-  deps.announce({ kind: "problem", what, facts: { ...factsOf(deps), position, lostUpTo: lostId } });
+  deps.announce({ kind: "problem", what, facts: { ...factsOf(deps), position, firstLeft } });
 }
 
 function tellOfRefusal(deps: Subscribing, event: string, reason: string): void {

@@ -133,6 +133,23 @@ test("what does not fit is refused, recorded and told of, and holds nothing up",
   assert.ok(stage.complaints.some(({ message }) => /did not fit a subscription/.test(message ?? "")));
 });
 
+test("a topic that was trimmed before a subscription had read it is told of, and what is left is read", async () => {
+  await using stage = await openStage();
+  const { create } = application(stage.broker);
+  const { redis } = stage.ledger;
+  const key = topicKey(stage.namespace, "user.created");
+  stage.run(createWorker(stage.broker));
+  const relay = stage.run(createRelay(stage.broker));
+  await (await create.kiq({ ids: ["a"] })).result();
+  await eventually(async () => (await enqueuedOf(stage, "welcome")).length === 1);
+  await relay.stop();
+  for (const id of ["b", "c", "d"]) await redis.xadd(key, "*", "event", JSON.stringify({ id, data: { id } }));
+  await redis.xtrim(key, "MAXLEN", "=", 1);
+  stage.run(createRelay(stage.broker));
+  await eventually(async () => (await enqueuedOf(stage, "welcome")).length === 2);
+  assert.ok(stage.complaints.some(({ message }) => /was trimmed before a subscription had read it/.test(`${message}`)));
+});
+
 test("a paused subscription waits, and one that is set back dispatches the same events as new runs", async () => {
   await using stage = await openStage();
   const { create } = application(stage.broker);
