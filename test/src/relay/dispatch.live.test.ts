@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { sql } from "slonik";
 import { z } from "zod";
+import { getDbSession } from "../../../src/deps.ts";
 import { createProjector } from "../../../src/projector.ts";
 import { createRelay } from "../../../src/relay.ts";
 import { createWorker } from "../../../src/worker.ts";
@@ -10,6 +11,20 @@ import { openStage, type Stage } from "./stage.ts";
 
 const declare = ({ broker }: Pick<Stage, "broker">) =>
   broker.task({ name: "note", input: z.object({ n: z.number() }), run: ({ n }) => n * 2 });
+
+/** Dispatches in the session that is injected. */
+const declareOuter = ({ broker }: Stage, note: ReturnType<typeof declare>) =>
+  broker.task({
+    name: "outer",
+    input: z.object({ n: z.number(), fails: z.boolean() }),
+    deps: { db: getDbSession },
+    retry: { attempts: 1 },
+    async run({ n, fails }, { db }) {
+      const { id } = await note.with({ session: db }).kiq({ n });
+      if (fails) throw rolledBack;
+      return id;
+    },
+  });
 
 const rolledBack = new Error("rolled back, as it was meant to");
 const rowCount = async ({ pool }: Stage) =>
@@ -24,11 +39,13 @@ test("what commits is dispatched, whichever session wrote it, and its handle has
   const client = await stage.client();
   await client.query("begin");
   const inPg = await note.with({ session: client }).kiq({ n: 2 });
+  const inHandler = note.handle(await (await declareOuter(stage, note).kiq({ n: 5, fails: false })).result());
+  await eventually(async () => (await inHandler.status()) === "succeeded");
   const many = await note.with({ session: (text, values) => client.query(text, values) }).kiqMany([{ n: 3 }, { n: 4 }]);
   assert.equal(await inPg.status(), "unknown");
   await client.query("commit");
-  const results = await Promise.all([inSlonik, inPg, ...many].map((handle) => handle.result()));
-  assert.deepEqual(results, [2, 4, 6, 8]);
+  const results = await Promise.all([inSlonik, inPg, ...many, inHandler].map((handle) => handle.result()));
+  assert.deepEqual(results, [2, 4, 6, 8, 10]);
   const [first] = await inPg.events();
   assert.equal(first?.type, "run.enqueued");
 });
@@ -44,6 +61,7 @@ test("what rolls back never was", async () => {
     throw rolledBack;
   });
   await assert.rejects(failing, rolledBack);
+  await assert.rejects(declareOuter(stage, note).call({ n: 5, fails: true }), rolledBack);
   const kept = await stage.pool.transaction(async (session) => {
     const inner = session.transaction(async (savepoint) => {
       await note.with({ session: savepoint }).kiq({ n: 3 });

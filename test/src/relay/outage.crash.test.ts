@@ -45,23 +45,44 @@ const enqueued = async ({ ledger, namespace }: Stage) => {
   return runs;
 };
 
-test("while Redis is away commits go on, and what waits is sent when it is back", async () => {
-  await using server = await startRedis({ durable: true });
-  await using stage = await openStage({ redisUrl: server.url });
-  const note = stage.broker.task({ name: "note", input: z.object({ n: z.number() }), run() {} });
-  stage.run(createRelay(stage.broker));
-  await server.stop();
-  const runs = await Promise.all(
-    Array.from({ length: 8 }, (_, worker) =>
-      stage.pool.transaction(async (session) =>
-        (await note.with({ session }).kiqMany([{ n: worker }, { n: worker }])).map(({ id }) => id),
+const FAULTS: Readonly<Record<string, readonly [(parts: Faulty) => unknown, (parts: Faulty) => unknown]>> = {
+  "Redis is away": [({ server }) => server.stop(), ({ server }) => server.restart()],
+  "Redis' memory is full": [
+    ({ stage }) => stage.ledger.redis.config("SET", "maxmemory", "1"),
+    ({ stage }) => stage.ledger.redis.config("SET", "maxmemory", "0"),
+  ],
+};
+
+interface Faulty {
+  readonly server: Server;
+  readonly stage: Stage;
+}
+
+for (const [fault, [begin, end]] of Object.entries(FAULTS)) {
+  test(`while ${fault} commits go on, and what waits is sent once when that is over`, async () => {
+    await using server = await startRedis({ durable: true });
+    await using stage = await openStage({ redisUrl: server.url });
+    const note = stage.broker.task({ name: "note", input: z.object({ n: z.number() }), run() {} });
+    const publish = publisher(stage);
+    stage.run(createRelay(stage.broker));
+    await stage.pool.transaction(async (session) => note.with({ session }).kiq({ n: -1 }));
+    await eventually(async () => (await enqueued(stage)).length === 1); // it is at work, and so meets the fault
+    await begin({ server, stage });
+    const runs = await Promise.all(
+      Array.from({ length: 8 }, (_, n) =>
+        stage.pool.transaction(async (session) =>
+          (await note.with({ session }).kiqMany([{ n }, { n }])).map(({ id }) => id),
+        ),
       ),
-    ),
-  );
-  await server.restart();
-  await eventually(async () => (await enqueued(stage)).length === 16, { timeoutMs: 30_000 });
-  assert.deepEqual(new Set(await enqueued(stage)), new Set(runs.flat()));
-});
+    );
+    await publish(7);
+    await end({ server, stage });
+    await eventually(async () => (await enqueued(stage)).length === 17 && (await published(stage)).length === 1, {
+      timeoutMs: 30_000,
+    });
+    assert.deepEqual(new Set((await enqueued(stage)).slice(1)), new Set(runs.flat()));
+  });
+}
 
 test("what has waited for an hour by its row's clock is sent as it was meant", async () => {
   await using server = await startRedis({ durable: true });
