@@ -33,6 +33,9 @@ export interface Scenario {
   check?(stage: Stage): Promise<readonly string[]>;
 }
 
+/** The lease where workers are not what is harmed: no machine is so slow that it lapses, and nothing that was lost comes back by its lapsing. */
+export const UNTOUCHED = "30s";
+
 /** What a scenario plays with. */
 export interface Stage {
   readonly size: number;

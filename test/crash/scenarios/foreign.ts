@@ -5,24 +5,28 @@ import { readJournal } from "../journal.ts";
 import { readLedger } from "../oracle.ts";
 import type { Scenario, Stage } from "../scenario.ts";
 
+const CONCURRENCY = 50;
+
 /** Runs of ours that are to go through among the strangers. */
 const OURS = 200;
 
 /** Others write into the task stream. */
 export const foreignEntries: Scenario = {
   name: "foreign-entries",
-  what: "entries that nobody of us wrote, and ours with bytes, fields and numbers changed, lie among runs of ours: each ends once, the rows follow, and ours go through",
+  what: "entries that nobody of us wrote, and ours with bytes, fields and numbers changed, lie among runs of ours, and a worker that holds some is killed: each ends once, the rows follow, and ours go through",
   sizes: { ladder: 100_000, small: 1_000 },
   isAlone: true,
-  allowedDuplicates: () => 0,
+  allowedDuplicates: () => 2 * CONCURRENCY, // one a slot, and as many whose outcome was on its way
   expectedDead: () => undefined, // some are whole by chance
   hasPostgres: true,
   hasForeign: true,
   async play(stage) {
     await stage.projector();
-    await stage.workers(2, { concurrency: 50, unknownTaskGrace: "1s" });
+    const [first] = await stage.workers(2, { concurrency: CONCURRENCY, unknownTaskGrace: "1s" });
     const ours = stage.produce(OURS, { inFlight: 2, pauseMs: 20 });
-    await putAll(stage);
+    await stage.begun();
+    await Promise.all([putAll(stage), first?.kill()]);
+    await stage.workers(1, { concurrency: CONCURRENCY, unknownTaskGrace: "1s" });
     await ours;
     await stage.endings(stage.size + OURS, 240_000);
   },

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Order } from "../programs/order.ts";
 import type { FaultyLink } from "../proxy.ts";
-import type { Scenario, Stage } from "../scenario.ts";
+import { type Scenario, type Stage, UNTOUCHED } from "../scenario.ts";
 
 const CONCURRENCY = 20;
 
@@ -85,7 +85,7 @@ async function behindLink(
   harm: (proxy: FaultyLink) => () => void,
 ): Promise<number> {
   const { proxy, env } = await stage.link();
-  await stage.workers(2, { concurrency: CONCURRENCY }, env);
+  await stage.workers(2, { concurrency: CONCURRENCY, lease: UNTOUCHED }, env);
   const mend = harm(proxy);
   try {
     await stage.produce(stage.size, order, env);

@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import { onSmallDisk } from "../full-disk.ts";
 import type { Order } from "../programs/order.ts";
-import type { Scenario, Stage } from "../scenario.ts";
+import { type Scenario, type Stage, UNTOUCHED } from "../scenario.ts";
 
 const CONCURRENCY = 50;
 const PACED: Partial<Order> = { inFlight: 50, pauseMs: 100, ms: 5 };
@@ -77,7 +77,7 @@ const FULL = "raise exception 'could not extend file: no space left on device' u
 
 /** Has a worker and a projector at work while something happens, and until all runs have ended. */
 async function whileProjecting(stage: Stage, harm: () => Promise<unknown>): Promise<void> {
-  await stage.workers(1, { concurrency: CONCURRENCY });
+  await stage.workers(1, { concurrency: CONCURRENCY, lease: UNTOUCHED });
   await stage.projector();
   const produced = stage.produce(stage.size, PACED);
   await tablesAreThere(stage);

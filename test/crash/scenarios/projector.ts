@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { Scenario } from "../scenario.ts";
+import { type Scenario, UNTOUCHED } from "../scenario.ts";
 
 const CONCURRENCY = 50;
 
@@ -11,7 +11,7 @@ export const projectorKilled: Scenario = {
   allowedDuplicates: () => 0,
   hasPostgres: true,
   async play(stage) {
-    await stage.workers(1, { concurrency: CONCURRENCY });
+    await stage.workers(1, { concurrency: CONCURRENCY, lease: UNTOUCHED });
     let projector = await stage.projector();
     const done = new AbortController();
     const killing = (async () => {
@@ -36,7 +36,7 @@ export const projectorsAtOnce: Scenario = {
   allowedDuplicates: () => 0,
   hasPostgres: true,
   async play(stage) {
-    await stage.workers(1, { concurrency: CONCURRENCY });
+    await stage.workers(1, { concurrency: CONCURRENCY, lease: UNTOUCHED });
     const projectors = await Promise.all(Array.from({ length: 5 }, () => stage.projector()));
     const produced = stage.produce(stage.size, { inFlight: 50, pauseMs: 100, ms: 5 });
     for (const projector of projectors) {
