@@ -19,13 +19,14 @@ export function locksOf(views: readonly ScheduleView[]): LockView[] {
   );
 }
 
-/** Schedules whose runs outlive their overlap lock, as their history has it: then the next may start beside them. Pure. */
+/** Schedules whose runs outlive their overlap lock, as their history has it: then the next may start beside them. And those that fire nowhere. Pure. */
 export function checkCrons(views: readonly ScheduleView[], overrunning: readonly LockTimes[]): Finding[] {
   const locks = locksOf(views);
   const found = overrunning.flatMap((times) => {
     const lock = locks.find(({ queue, schedule }) => queue === times.queue && schedule === times.schedule);
     return lock === undefined ? [] : [tooShort(lock, times)];
   });
+  found.push(...views.flatMap(stuck));
   if (views.length === 0 || found.length > 0) return found;
   return [ok(`${counted(views.length, "schedule")}, none of whose latest runs outlived its lock`)];
 }
@@ -36,6 +37,13 @@ function tooShort({ schedule, lockTtlMs }: LockView, { runCount, overCount, long
     `lockTtl of "${schedule}" is ${lengthWords(lockTtlMs)}, and ${overCount} of its latest ${counted(runCount, "run")} took longer: ${lengths}`,
     `Raise lockTtl to ${lengthWords(roomy(longestMs))} or more, or call run.extend() while there is progress: a run that outlives its lock may meet the next one.`,
   );
+}
+
+/** A move to another queue takes moments: whoever made it has broken off. */
+function stuck({ schedule, queue, definition: { leavingTo } }: ScheduleView): Finding[] {
+  if (leavingTo === undefined) return [];
+  const what = `"${schedule}" is on its way from queue ${queue} to ${leavingTo}, and fires nowhere`;
+  return [warn(what, "If that stays so, whoever moved it has broken off: upsert it again.")];
 }
 
 /** Half as much again, in whole minutes. */

@@ -38,6 +38,16 @@ test("a lock that runs have outlived is warned of, with how long they take and w
   assert.deepEqual(more, []);
 });
 
+test("a schedule whose move to another queue broke off fires nowhere, and that is told", () => {
+  const view = aView("sync", "skip");
+  const [finding, ...more] = checkCrons([{ ...view, definition: { ...view.definition, leavingTo: "mail" } }], []);
+  assert.match(
+    `${finding?.level} ${finding?.what} ${finding?.advice}`,
+    /warn "sync" is on its way.*mail.*upsert it again/,
+  );
+  assert.deepEqual(more, []);
+});
+
 test("locks that have been long enough are told of once, and nothing is said where there is no schedule", () => {
   assert.deepEqual(
     checkCrons([aView("sync", "skip")], []).map(({ level }) => level),
