@@ -25,6 +25,8 @@ export interface EnqueueRecord {
   readonly event: EventDraft<"run.enqueued">;
   /** JSON of the event's input, when the event itself has none. */
   readonly inputJson?: string | undefined;
+  /** JSON of the event and its input, when it was written already. Of what is due at once. */
+  readonly eventJson?: string | undefined;
   /** Recorded before it, in the same batch, if the run is new: what made it. */
   readonly before?: EventDraft | undefined;
 }
@@ -112,14 +114,14 @@ export function enqueueCall(
   const isPlain = records.every((record) => record.dueAt === 0 && record.key === undefined);
   // Whether a keyed run is new is known to the script alone: then it joins the events. Else they go in ready-made, which is cheaper.
   const isKeyed = records.some((record) => record.key !== undefined);
-  const events = isKeyed ? [] : records.flatMap(eventTexts);
+  const events = isKeyed ? noEvents : eventsOf(records);
   const named = [keys.tasks, keys.events, keys.scheduled, keys.scheduledEntries, keys.calls(lane.incarnation)];
   const args: (string | number)[] = [
     call,
     redisDeadline,
     lane.header(call),
-    events.length,
-    isKeyed ? "" : `[${events.join(",")}]`,
+    events.count,
+    events.json,
     isPlain ? "plain" : "mixed",
   ];
   for (const record of records) {
@@ -134,8 +136,26 @@ export function enqueueCall(
   return { keys: named, args };
 }
 
+const noEvents = { count: 0, json: "" };
+
+/** What is recorded of all of them, as one text. */
+function eventsOf(records: readonly EnqueueRecord[]): { readonly count: number; readonly json: string } {
+  let count = 0;
+  let json = "";
+  const add = (text: string) => {
+    json += count === 0 ? text : `,${text}`;
+    count += 1;
+  };
+  for (const record of records) {
+    if (record.eventJson === undefined) for (const text of eventTexts(record)) add(text);
+    else add(record.eventJson);
+  }
+  return { count, json: `[${json}]` };
+}
+
 /** What is recorded of a run. A delayed one says until when, since that is the state it begins in. */
-function eventTexts({ before, event, inputJson, dueAt }: EnqueueRecord): string[] {
+function eventTexts({ before, event, inputJson, eventJson, dueAt }: EnqueueRecord): string[] {
+  if (eventJson !== undefined) return [eventJson];
   const isRight = event.dueAt === (dueAt === 0 ? undefined : dueAt);
   const own = isRight ? event : { ...event, dueAt: dueAt === 0 ? undefined : dueAt };
   const text = JSON.stringify(own);

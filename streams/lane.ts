@@ -193,16 +193,25 @@ function answerWithin<T>(
 ): Promise<T> {
   return new Promise((resolve, reject) => {
     const giveUp = () => reject(new Error("Command timed out"));
-    const silent = setTimeout(() => {
+    const silent = () => {
       replaceLink(redis);
       giveUp();
-    }, silence);
-    const late = left < silence ? setTimeout(giveUp, left) : undefined;
-    const done = () => {
-      clearTimeout(silent);
-      clearTimeout(late);
     };
-    answer.then(resolve, reject).finally(done);
+    const late = () => {
+      giveUp();
+      timer = setTimeout(silent, silence - left);
+    };
+    let timer = left < silence ? setTimeout(late, left) : setTimeout(silent, silence);
+    answer.then(
+      (reply) => {
+        clearTimeout(timer);
+        resolve(reply);
+      },
+      (error: unknown) => {
+        clearTimeout(timer);
+        reject(error);
+      },
+    );
   });
 }
 

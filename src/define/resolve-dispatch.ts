@@ -62,6 +62,11 @@ export function resolveDispatch(options: DispatchOptions): ResolvedDispatch {
   };
 }
 
+/** True for what comes of options in which nothing is said. */
+export function isNothingSaid(said: ResolvedDispatch): boolean {
+  return said === nothingSaid;
+}
+
 function isEmpty(options: object): boolean {
   for (const _ in options) return false;
   return true;

@@ -123,10 +123,7 @@ function dispatcher(record: TaskRecord, port: DispatchPort, options: DispatchOpt
   const dispatches = { [DISPATCHES]: { record, options } satisfies Dispatches };
   return {
     ...dispatches,
-    async kiq(input?: unknown) {
-      const [handle] = await port.send(record, [input], options);
-      return handle as RunHandle<any>;
-    },
+    kiq: (input?: unknown) => port.send(record, [input], options).then(firstOf),
     async kiqMany(inputs: readonly unknown[], each: { key?(input: any): string } = {}) {
       if (!Array.isArray(inputs)) throw invalidOption("inputs", `kiqMany of task "${record.name}" takes an array`);
       if (options.key !== undefined) {
@@ -138,6 +135,10 @@ function dispatcher(record: TaskRecord, port: DispatchPort, options: DispatchOpt
       return port.send(record, inputs, options, each.key);
     },
   };
+}
+
+function firstOf([handle]: RunHandle<any>[]): RunHandle<any> {
+  return handle as RunHandle<any>;
 }
 
 // By a registered symbol: a task may come from another copy of the package.

@@ -112,19 +112,22 @@ function createPort(engine: Engine, parts: PortParts): EnginePort {
   const elapsed = () => engine.clock.elapsed();
   return {
     schedules: createScheduleManager({ ...sending, connection, ask, handles, namespace, queues, incarnation, elapsed }),
-    async send(task, inputs, options, keyOf) {
+    send(task, inputs, options, keyOf) {
       connection.hold(); // from beginning to end: whoever closes the broker waits for all of it
-      try {
-        const request = { task, inputs, options, keyOf };
-        if (options.session !== undefined) {
-          const written = await sendInSession(request);
-          return written.map((one) => handles.ofWritten(task, one));
-        }
-        const sent = await send(sending, request);
-        return sent.map((one) => handles.ofSent(task, one));
-      } finally {
+      const request = { task, inputs, options, keyOf };
+      const failed = (error: unknown) => {
         connection.release();
-      }
+        throw error;
+      };
+      if (options.session === undefined)
+        return send(sending, request).then((sent) => {
+          connection.release();
+          return sent.map((one) => handles.ofSent(task, one));
+        }, failed);
+      return sendInSession(request).then((written) => {
+        connection.release();
+        return written.map((one) => handles.ofWritten(task, one));
+      }, failed);
     },
     handle: handles.ofId,
     events: (query) => readEvents(engine, query),

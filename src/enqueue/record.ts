@@ -2,12 +2,13 @@ import type { EnqueueRecord } from "../../streams/enqueue.ts";
 import type { EntryMeta } from "../../streams/entry.ts";
 import type { EventDraft } from "../../streams/events.ts";
 import type { Lane } from "../../streams/lane.ts";
-import { toParcel } from "../../streams/packed.ts";
+import { PACK_FROM_LENGTH, toParcel } from "../../streams/packed.ts";
 import { type CurrentRun, currentRun } from "../current-run.ts";
 import { DEFAULTS } from "../defaults.ts";
-import type { ResolvedDispatch } from "../define/resolve-dispatch.ts";
+import { isNothingSaid, type ResolvedDispatch } from "../define/resolve-dispatch.ts";
 import type { TaskRecord } from "../define/task.ts";
 import type { Carrier } from "../middleware.ts";
+import { plainRecord } from "./plain-record.ts";
 
 /** Redis forgets a key by itself only after so long, in case no worker is left to end its run: 30 days. */
 const KEY_SAFETY_MS = 30 * 86_400_000;
@@ -33,10 +34,15 @@ export interface Dispatch {
 export function toRecord(lane: Lane, dispatch: Dispatch): EnqueueRecord {
   const { task, run, body, said, key, carrier: given, isOfMany } = dispatch;
   const now = Math.trunc(dispatch.nowMs ?? lane.clock.now());
+  const parent = dispatch.parent ?? currentRun.getStore();
+  const carrier = given?.traceparent === undefined ? parent?.carrier : given; // who traces nothing hands on what came in
+  if (isPlain(dispatch) && carrier?.tracestate === undefined) {
+    const traceparent = carrier?.traceparent;
+    return plainRecord({ run, task: task.name, body, nowMs: now, parent, traceparent, isOfMany });
+  }
   const dueAt = said.atMs ?? (said.delayMs === undefined ? 0 : now + said.delayMs);
   const isLater = dueAt > now;
   const expires = said.expiresMs === undefined ? 0 : Math.max(dueAt, now) + said.expiresMs;
-  const parent = dispatch.parent ?? currentRun.getStore();
   const parcel = toParcel(body);
   const meta: Writable<EntryMeta> = { enqueuedAt: now, ...parcel.meta };
   const event: Writable<EventDraft<"run.enqueued">> = { type: "run.enqueued", run, task: task.name, ...parcel.event };
@@ -53,7 +59,6 @@ export function toRecord(lane: Lane, dispatch: Dispatch): EnqueueRecord {
     meta.retry = said.retry;
     event.retry = { ...said.retry };
   }
-  const carrier = given?.traceparent === undefined ? parent?.carrier : given; // who traces nothing hands on what came in
   if (carrier?.traceparent !== undefined) {
     meta.traceparent = event.traceparent = carrier.traceparent;
     if (carrier.tracestate !== undefined) meta.tracestate = event.tracestate = carrier.tracestate;
@@ -67,6 +72,12 @@ export function toRecord(lane: Lane, dispatch: Dispatch): EnqueueRecord {
   meta.keyUntil = event.keyUntil = held === 0 ? 0 : now + held;
   const ttlMs = Math.max(dueAt - now, 0) + Math.max(held, KEY_SAFETY_MS);
   return { ...common, meta: JSON.stringify(meta), key: { name: lane.keys.key(task.name, key), ttlMs } };
+}
+
+/** True when nothing is said of it but its input, which is what nearly all dispatches say. */
+function isPlain({ said, key, task, body }: Dispatch): boolean {
+  const isShort = body.length < PACK_FROM_LENGTH;
+  return isNothingSaid(said) && key === undefined && task.version === DEFAULTS.version && isShort;
 }
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };

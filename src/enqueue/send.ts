@@ -5,6 +5,7 @@ import type { DispatchOptions } from "../define/dispatch.ts";
 import { encodeInput } from "../define/payload.ts";
 import { checkedKey, type ResolvedDispatch, resolveDispatch } from "../define/resolve-dispatch.ts";
 import type { TaskRecord } from "../define/task.ts";
+import { isPromise } from "../define/travelling.ts";
 import { enqueueFailed, enqueueUnconfirmed } from "../errors.ts";
 import type { Carrier, Middleware, Notice } from "../middleware.ts";
 import { aroundSend, sendHooks } from "./around-send.ts";
@@ -46,25 +47,66 @@ interface Ready {
   readonly key: string | undefined;
 }
 
-/** Dispatches one run per input, in order. Everything is checked before anything is sent. Throws InvalidOption, InvalidInput, NotJson, TooLarge, EnqueueFailed. */
-export async function send(parts: SendParts, request: SendRequest): Promise<Sent[]> {
-  const said = resolveDispatch(request.options);
-  const all: Ready[] = [];
-  for (const input of request.inputs) {
-    const key = request.keyOf === undefined ? said.key : checkedKey(request.keyOf(input));
-    const encoded = encodeInput(request.task, input, parts.maxPayloadBytes());
-    const { json } = "json" in encoded ? encoded : await encoded;
-    all.push({ body: json, key });
+/** Dispatches one run per input, in order. Everything is checked before anything is sent. Rejects with InvalidOption, InvalidInput, NotJson, TooLarge, EnqueueFailed. */
+export function send(parts: SendParts, request: SendRequest): Promise<Sent[]> {
+  const { task } = request;
+  try {
+    const said = resolveDispatch(request.options);
+    const all = encodeFrom(parts, { ...request, said }, []);
+    const lane = parts.lanes.get(said.queue ?? task.queue);
+    // As a rule there is nothing to wait for before it is sent, and no promise to make.
+    if (isPromise(all) || lane === undefined) return sendOnceReady({ parts, task, said, all });
+    return sendTo(lane, { parts, task, said, all });
+  } catch (error) {
+    return Promise.reject(error);
   }
-  if (all.length === 0) return [];
-  const job = { parts, task: request.task, said, all };
+}
+
+interface Encoding extends SendRequest {
+  readonly said: ResolvedDispatch;
+}
+
+/** Encodes the inputs that come after those which are encoded. Goes on at once unless a schema takes its time. */
+function encodeFrom(parts: SendParts, request: Encoding, all: Ready[]): Ready[] | Promise<Ready[]> {
+  const { task, inputs, keyOf, said } = request;
+  for (let index = all.length; index < inputs.length; index += 1) {
+    const input = inputs[index];
+    const key = keyOf === undefined ? said.key : checkedKey(keyOf(input));
+    const encoded = encodeInput(task, input, parts.maxPayloadBytes());
+    if (isPromise(encoded)) {
+      return encoded.then(({ json }) => {
+        all.push({ body: json, key });
+        return encodeFrom(parts, request, all);
+      });
+    }
+    all.push({ body: encoded.json, key });
+  }
+  return all;
+}
+
+interface Unready extends Omit<Job, "all"> {
+  readonly all: readonly Ready[] | Promise<readonly Ready[]>;
+}
+
+async function sendOnceReady({ all, ...job }: Unready): Promise<Sent[]> {
+  const ready = await all;
+  return ready.length === 0 ? [] : sendTo(await openFor(job.parts, job.task, job.said.queue), { ...job, all: ready });
+}
+
+function sendTo(lane: DispatchLane, job: Job): Promise<Sent[]> {
+  const { parts, task, all } = job;
+  if (all.length === 0) return Promise.resolve([]);
+  const nowMs = Math.trunc(lane.lane.clock.now());
+  const runs = all.map(() => lane.runIds(nowMs));
   const hooks = sendHooks(parts.middleware());
-  const lane = parts.lanes.get(said.queue ?? request.task.queue) ?? (await openFor(parts, request.task, said.queue));
-  const runs = all.map(() => lane.runIds(Math.trunc(lane.lane.clock.now())));
-  const dispatch = (carrier?: Carrier) => dispatchAll(job, { lane, runs, carrier });
-  if (hooks.length === 0) return dispatch();
-  const sending = { task: request.task.name, queue: lane.lane.queue, runs };
-  return aroundSend({ hooks, sending, dispatch, announce: parts.announce });
+  if (hooks.length === 0) return dispatchAll(job, { lane, runs, carrier: undefined });
+  const dispatch = (carrier: Carrier) => dispatchAll(job, { lane, runs, carrier });
+  return aroundSend({
+    hooks,
+    sending: { task: task.name, queue: lane.lane.queue, runs },
+    dispatch,
+    announce: parts.announce,
+  });
 }
 
 interface Job {
@@ -93,7 +135,27 @@ interface Way {
   readonly carrier: Carrier | undefined;
 }
 
-async function dispatchAll(job: Job, way: Way): Promise<Sent[]> {
+function dispatchAll(job: Job, way: Way): Promise<Sent[]> {
+  return job.all.length === 1 ? dispatchOne(job, way) : dispatchMany(job, way);
+}
+
+async function dispatchOne(job: Job, way: Way): Promise<Sent[]> {
+  const { parts, task } = job;
+  const { coalescer, confirm, lane } = way.lane;
+  let sentCount = 0;
+  try {
+    const record = recordOf(job, way, 0);
+    const deadline = performance.now() + parts.enqueueTimeoutMs();
+    const sent = toSent(await coalescer.add(record, deadline), record.run, lane.queue);
+    sentCount = 1;
+    if (confirm !== undefined) await confirm(deadline);
+    return [sent];
+  } catch (error) {
+    throw failure(parts, task, { error, sent: sentCount });
+  }
+}
+
+async function dispatchMany(job: Job, way: Way): Promise<Sent[]> {
   const { parts, task, all } = job;
   const { lane } = way;
   const { queue } = lane.lane;

@@ -153,8 +153,8 @@ test("working a backlog costs few script calls, few ledger entries, and no comma
 
 test("a run makes few promises", async () => {
   const found = await promisesPerRun();
-  atMost("promises per run dispatched in bulk", found.bulk, 0.5);
-  atMost("promises per run dispatched in one tick", found.tick, 15);
-  atMost("promises of a lone dispatch", found.lone, 40);
-  atMost("promises per run that is worked", found.work, 3.2);
+  atMost("promises per run dispatched in bulk", found.bulk, 0.4);
+  atMost("promises per run dispatched in one tick", found.tick, 7);
+  atMost("promises of a lone dispatch", found.lone, 28);
+  atMost("promises per run that is worked", found.work, 3);
 });
