@@ -192,26 +192,19 @@ function answerWithin<T>(
   { left, silence }: { readonly left: number; readonly silence: number },
 ): Promise<T> {
   return new Promise((resolve, reject) => {
-    const giveUp = () => reject(new Error("Command timed out"));
-    const silent = () => {
-      replaceLink(redis);
-      giveUp();
-    };
-    const late = () => {
-      giveUp();
-      timer = setTimeout(silent, silence - left);
-    };
-    let timer = left < silence ? setTimeout(late, left) : setTimeout(silent, silence);
-    answer.then(
-      (reply) => {
+    const wait = Math.min(left, silence);
+    // One timer for both, since each call takes one; nobody calls again on that link within a millisecond.
+    let timer = setTimeout(() => {
+      timer = setTimeout(replaceLink, silence - wait, redis);
+      reject(new Error("Command timed out"));
+    }, wait);
+    const then = <V>(tell: (value: V) => void) => {
+      return (value: V) => {
         clearTimeout(timer);
-        resolve(reply);
-      },
-      (error: unknown) => {
-        clearTimeout(timer);
-        reject(error);
-      },
-    );
+        tell(value);
+      };
+    };
+    answer.then(then(resolve), then(reject));
   });
 }
 

@@ -17,7 +17,12 @@ export interface Move {
 }
 
 /** What is asked of one entry. */
-export type Settlement = { readonly delivery: Delivery; readonly events: readonly EventDraft[] } & (
+export type Settlement = {
+  readonly delivery: Delivery;
+  readonly events: readonly EventDraft[];
+  /** JSON of the events, with commas between them, when it was written already. */
+  readonly json?: string | undefined;
+} & (
   | { readonly kind: "started"; readonly isStrike?: boolean }
   | {
       readonly kind: "ended";
@@ -86,19 +91,27 @@ function build(
   const built: Built = { keys: fixedKeys(lane), plain: [], operations: [], owners: [] };
   const { endedToo, hasStrike } = survey(settlements);
   const ranges: IdRanges = { 1: ["", ""], 2: ["", ""] };
+  let json = "";
   for (const one of settlements) {
     for (const event of one.events) events.push(event);
+    json = joined(json, one.json ?? encodeEvents(one.events).slice(1, -1));
     if (one.kind === "started" && one.isStrike !== true && endedToo?.has(one.delivery)) continue; // its ending checks the same token
     widen(ranges[one.delivery.stream], one.delivery.id);
     if (hasStrike || !isPlain(one)) addOperations(lane.keys, built, one);
     else built.plain.push(one);
   }
   for (const note of notes) events.push(note);
+  json = joined(json, encodeEvents(notes).slice(1, -1));
   const { keys, plain, operations, owners } = built;
   const header = lane.header(call, { worker: consumer });
-  const batch = [consumer, call, header, events.length, encodeEvents(events), DEAD_KEPT, ...ranges[1], ...ranges[2]];
+  const batch = [consumer, call, header, events.length, `[${json}]`, DEAD_KEPT, ...ranges[1], ...ranges[2]];
   const args = batch.concat(wordsOf(plain), operations);
   return { keys, args, owners: plain.concat(owners), events };
+}
+
+function joined(before: string, more: string): string {
+  if (before === "" || more === "") return before + more;
+  return `${before},${more}`;
 }
 
 /** What has to be known of all before one is written. */

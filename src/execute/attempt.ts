@@ -25,6 +25,8 @@ export interface Attempt extends Timed {
   carrier: Carrier;
   /** What its hooks have active while its handler runs. */
   context: unknown;
+  /** What its events have in common, as JSON within them; empty until its start was written so. */
+  common: string;
   /** By the monotonic clock, in ms. */
   startedAt: number;
   /** Why its signal was aborted. The first reason is the one that counts. */

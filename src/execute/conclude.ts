@@ -45,7 +45,7 @@ export function conclude(attempt: Attempt, { outcome, durationMs }: Concluded, p
     letGo(hold);
   } else {
     const what = settlementOf(attempt, verdict, durationMs);
-    const whole = progress === undefined ? what : { ...what, events: [progress, ...what.events] };
+    const whole = progress === undefined ? what : { ...what, events: [progress, ...what.events], json: undefined };
     const hasLock = attempt.lock !== undefined;
     parts.settler.conclude(
       hold,

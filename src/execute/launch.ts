@@ -157,6 +157,7 @@ function attemptOf({ hold, record, meta, policies, input, lock, onFree }: Launch
     effects: [],
     carrier: carrierOf(meta),
     context: undefined,
+    common: "",
     startedAt: 0,
     deadlineAt: 0,
     abortedBy: undefined,

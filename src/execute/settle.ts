@@ -4,17 +4,14 @@ import type { Capacity } from "../deliver/capacity.ts";
 import { expectDue, type Hold, keepHold, letGo, type Outgoing, type WorkLane } from "../deliver/work-lane.ts";
 import type { Notice } from "../middleware.ts";
 import { createSettleCalls } from "./settle-calls.ts";
-import { bytesOf, fencedNote } from "./settlement.ts";
-
-/** The event by which a run is worked on: it says who, and at which delivery. */
-type Start = EventDraft<"run.started">;
+import { bytesOf, fencedNote, type Start } from "./settlement.ts";
 
 /** Takes what becomes of entries to Redis. */
 export interface Settler {
   /** Records that an attempt has begun. The event goes out with what else the tick brings. */
-  started(hold: Hold, event: Start): void;
+  started(hold: Hold, start: Start): void;
   /** Records it with a strike, before the handler begins. False: the entry is no longer this worker's. */
-  struck(hold: Hold, event: Start): Promise<boolean>;
+  struck(hold: Hold, start: Start): Promise<boolean>;
   /** Records what became of an entry. `onSettled` hears what was accepted, which is a cancel in the place of another try if one was asked for; undefined when nothing was. */
   conclude(hold: Hold, settlement: Settlement, onSettled?: (accepted: Settlement | undefined) => void): void;
   /** Records something that changes no state; of a hold, before its ending. */
@@ -79,9 +76,9 @@ export function createSettler({ workLane, capacity, onFenced, announce, signal }
       next?.onDone?.(undefined);
     },
   });
-  const start = (hold: Hold, event: Start, onDone?: Outgoing["onDone"]) => {
+  const begin = (hold: Hold, { events, json }: Start, onDone?: Outgoing["onDone"]) => {
     const isStrike = onDone !== undefined;
-    const item = outgoing(hold, { kind: "started", delivery: hold.delivery, events: [event], isStrike }, onDone);
+    const item = outgoing(hold, { kind: "started", delivery: hold.delivery, events, json, isStrike }, onDone);
     // What is struck is awaited before it goes on: nothing may join it.
     item.isSent = isStrike;
     hold.start = item;
@@ -89,15 +86,15 @@ export function createSettler({ workLane, capacity, onFenced, announce, signal }
   };
 
   return {
-    started: (hold, event) => start(hold, event),
-    struck: (hold, event) =>
-      new Promise((resolve) => start(hold, event, (accepted) => resolve(accepted !== undefined))),
+    started: (hold, start) => begin(hold, start),
+    struck: (hold, start) =>
+      new Promise((resolve) => begin(hold, start, (accepted) => resolve(accepted !== undefined))),
     conclude(hold, given, onSettled) {
       if (hold.phase === "settling" || hold.phase === "gone") return;
       capacity.shift(hold, "settling");
       keepHold(hold);
       const before = calls.takeNotes(hold);
-      const settlement = before.length === 0 ? given : { ...given, events: [...before, ...given.events] };
+      const settlement = before.length === 0 ? given : after(before, given);
       const first = hold.start;
       if (first === undefined) return calls.add(outgoing(hold, settlement, onSettled));
       if (first.isSent) {
@@ -106,13 +103,20 @@ export function createSettler({ workLane, capacity, onFenced, announce, signal }
       }
       // Nothing was sent yet: the start goes in the same breath, and the ending's fence stands for both.
       hold.start = undefined;
-      first.settlement = { ...settlement, events: first.settlement.events.concat(settlement.events) };
+      first.settlement = after(first.settlement.events, settlement, first.settlement.json);
       first.bytes += bytesOf(settlement);
       first.onDone = onSettled;
     },
     note: (event, hold) => calls.note({ hold, event }),
     drained: calls.drained,
   };
+}
+
+/** A settlement with the events that come before its own. */
+function after(before: readonly EventDraft[], settlement: Settlement, jsonBefore?: string): Settlement {
+  const { events, json } = settlement;
+  const whole = jsonBefore === undefined || json === undefined ? undefined : `${jsonBefore},${json}`;
+  return { ...settlement, events: before.concat(events), json: whole };
 }
 
 function outgoing(hold: Hold, settlement: Settlement, onDone: Outgoing["onDone"]): Outgoing {
