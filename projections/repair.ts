@@ -2,13 +2,21 @@ import { randomBytes } from "node:crypto";
 import type { DatabasePool } from "slonik";
 import { type Life, markRepaired } from "../sql/queries/lives.ts";
 import { listParked } from "../sql/queries/parked.ts";
-import { type EndedRun, FIRST_ID, findEnded, findLiveRuns, type LiveRun } from "../sql/queries/repair.ts";
+import {
+  type EndedRun,
+  FIRST_ID,
+  findEnded,
+  findLiveRuns,
+  findPastSlots,
+  type LiveRun,
+} from "../sql/queries/repair.ts";
 import type { Lane } from "../streams/lane.ts";
 import {
   CLAIM_MS,
   claimRepair,
   endRepair,
   type Origin,
+  recallSlots,
   releaseRepair,
   rememberedOf,
   restore,
@@ -57,6 +65,7 @@ export async function repairLane(deps: RepairDeps): Promise<Repaired | undefined
   try {
     const work = { ...deps, token, keep: keeper(deps, token) };
     await work.keep(true);
+    await recallPast(work);
     const { present, withdrawnCount } = await withdrawEnded(work);
     const moved = createMovedRuns(lane, `${life.afterMs}-${life.afterSeq}`);
     await moved.catchUp();
@@ -83,6 +92,17 @@ function keeper({ lane, signal }: RepairDeps, token: string): (isUrgent?: boolea
 }
 
 type Work = RepairDeps & { readonly token: string; readonly keep: (isUrgent?: boolean) => Promise<void> };
+
+const SLOTS_AT_ONCE = 200;
+
+/** Tells the lane how far its schedules had come. Before runs are restored: from then on, no scheduler comes to their slots again. */
+async function recallPast({ pool, lane, token, signal }: Work): Promise<void> {
+  const slots = await findPastSlots(pool, lane.namespace, lane.queue);
+  for (let from = 0; from < slots.length; from += SLOTS_AT_ONCE) {
+    const some = slots.slice(from, from + SLOTS_AT_ONCE);
+    if ((await recallSlots(lane, { token, slots: some }, { signal })) === undefined) throw new Taken();
+  }
+}
 
 /** Looks through all that lies in the lane, and takes away what has ended. Gives the runs that were seen. */
 async function withdrawEnded(

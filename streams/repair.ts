@@ -131,6 +131,28 @@ function restoredEvent({ run, task, attempt, dueAt, reason }: LostRun, at: numbe
   return { type: "run.restored", run, task, attempt, ...(dueAt === 0 ? {} : { dueAt }), reason, at };
 }
 
+/** How far a schedule had come, by the archive. Slots in ms. */
+export interface PastSlots {
+  readonly schedule: string;
+  /** The last slot that was acted on: fired, skipped or missed. */
+  readonly last: number;
+  /** The last one that made a run. */
+  readonly fired: number | undefined;
+  readonly firedCount: number;
+}
+
+/** Moves schedules on to where the archive knows that they had come. Never back. Undefined: another projector repairs the lane. Throws CallFailed. */
+export async function recallSlots(
+  lane: Lane,
+  { token, slots }: { readonly token: string; readonly slots: readonly PastSlots[] },
+  limits: CallLimits,
+): Promise<number | undefined> {
+  const { meta, cron, tasks } = lane.keys;
+  const args = slots.flatMap(({ schedule, last, fired, firedCount }) => [schedule, last, fired ?? "", firedCount]);
+  const reply = await callScript(lane, { script: "recall", keys: [meta, cron, tasks], args: [token, ...args] }, limits);
+  return reply[0] === "lost" ? undefined : Number(reply[2]);
+}
+
 /** An entry of a run whose ending is archived. */
 export interface StaleEntry {
   readonly where: "tasks" | "again" | "scheduled";

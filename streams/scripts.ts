@@ -24,6 +24,7 @@ export const SCRIPTS = [
   "open",
   "regress",
   "claim",
+  "recall",
   "restore",
   "withdraw",
   "trim",

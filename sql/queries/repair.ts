@@ -80,3 +80,30 @@ export async function findForeignRun(
   );
   return rows[0];
 }
+
+const pastSlots = z.object({
+  schedule: z.string(),
+  last: z.number(),
+  fired: z
+    .number()
+    .nullable()
+    .transform((fired) => fired ?? undefined),
+  firedCount: z.number(),
+});
+
+/** How far each schedule of a queue had come, by `cron_job_runs`. Slots that were fired by hand, or filled in afterwards, move no schedule on. In ms. */
+export function findPastSlots(session: Session, namespace: string, queue: string) {
+  return rowsOf(
+    session,
+    pastSlots,
+    statement(
+      `select schedule, max(round(date_part('epoch', coalesce(missed_until, scheduled_for)) * 1000)) as last,
+         max(round(date_part('epoch', scheduled_for) * 1000)) filter (where run_id is not null) as fired,
+         count(*) filter (where run_id is not null)::double precision as "firedCount"
+       from cron_job_runs
+       where namespace = $1 and queue = $2 and scheduled_for is not null and coalesce(trigger, 'schedule') in ('schedule', 'catch_up')
+       group by schedule order by schedule`,
+      [namespace, queue],
+    ),
+  );
+}

@@ -23,42 +23,9 @@ import {
   take,
 } from "../streams/live-lane.ts";
 import { eventually, testDatabase, testNamespace, testRedis } from "../support/servers.ts";
-import { aPool, find, startProjector } from "./lane-fixture.ts";
+import { type aPool, find, startProjector } from "./lane-fixture.ts";
 import { snapshot } from "./time-machine.ts";
-
-/** A lane that is projected, and a worker in it. */
-async function aWorld(t: TestContext) {
-  const where = { redis: await testRedis(), database: await testDatabase(), namespace: testNamespace() };
-  const pool = await aPool(t, where.database);
-  const redis = await connect();
-  t.after(() => redis.disconnect());
-  await ensureLane(redis, where.namespace, "default");
-  const lane = openLane({ redis, namespace: where.namespace, queue: "default", incarnation: newIncarnation() });
-  await aWorker(lane, "w");
-  const projected = () => isProjected(lane, pool);
-  return { where, pool, redis, lane, projected };
-}
-
-/** Waits until the checkpoint stands at the ledger's last entry. */
-async function isProjected(lane: Lane, pool: Awaited<ReturnType<typeof aPool>>): Promise<void> {
-  await eventually(
-    async () => {
-      const [last] = (await lane.redis.xrevrange(lane.keys.events, "+", "-", "COUNT", 1)) as [string, string[]][];
-      const checkpoint = await findCheckpoint(pool, `${lane.namespace}:default`, LEDGER);
-      const life = await lane.redis.hget(lane.keys.meta, "incarnation");
-      return checkpoint?.incarnation === life && last?.[0] === `${checkpoint?.ms}-${checkpoint?.seq}`;
-    },
-    { timeoutMs: 20_000 },
-  );
-}
-
-/** Works off all that waits. */
-async function workOff(lane: Lane): Promise<string[]> {
-  const deliveries = await take(lane, "w");
-  for (const delivery of deliveries)
-    await settle(lane, { consumer: "w", settlements: [started(delivery), succeeded(delivery)] });
-  return deliveries.map(({ entry }) => entry.run);
-}
+import { aWorld, workOff } from "./world-fixture.ts";
 
 /** Every ending that the archive has, by run and life. */
 async function endings(pool: Awaited<ReturnType<typeof aPool>>): Promise<Map<string, string[]>> {
