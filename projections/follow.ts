@@ -146,12 +146,12 @@ function tellOf(deps: LaneDeps, { prepared: { batch }, commit, tookMs }: Outcome
 }
 
 function createTrimmer(deps: LaneDeps, signal: AbortSignal) {
-  const { trimEveryMs, keepMs, keepBytes } = deps.settings;
+  const { trimEveryMs, ...kept } = deps.settings;
   const lane = writingLane(deps);
   let nextAt = performance.now(); // at once, so that the lane knows that there is an archive
   return async (checkpoint: Checkpoint) => {
     if (performance.now() < nextAt) return;
     nextAt = performance.now() + trimEveryMs * (0.75 + Math.random() / 2);
-    await trimTail(lane, checkpoint, { keepMs, keepBytes, signal });
+    await trimTail(lane, checkpoint, { ...kept, signal });
   };
 }

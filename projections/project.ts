@@ -102,7 +102,8 @@ async function followAll(deps: Running, signal: AbortSignal, ours: AbortControll
   const days = createDays(deps.pool, deps.announce);
   const { pool, namespace } = deps;
   const announce = (notice: ProjectorNotice) => deps.announce(notice);
-  const retention = createRetention({ pool, namespace, keepMs: deps.settings.keepArchiveMs, announce });
+  const { keepArchiveMs: keepMs, keepArchiveBytes: keepBytes } = deps.settings;
+  const retention = createRetention({ pool, namespace, keepMs, keepBytes, announce });
   const running = new Map<string, Promise<void>>();
   let violation: HistoryViolation | undefined;
   const start = async (queue: string) => {

@@ -2,7 +2,7 @@ import type { Checkpoint } from "../sql/queries/checkpoints.ts";
 import { ready, replaceLink } from "../streams/connect.ts";
 import type { LaneKeys } from "../streams/keys.ts";
 import { type Lane, laneIncarnation } from "../streams/lane.ts";
-import { batchToken, type LedgerEntry, readEntries, waitForEntries } from "../streams/ledger.ts";
+import { batchToken, compareIds, type LedgerEntry, readEntries, waitForEntries } from "../streams/ledger.ts";
 
 /** A Redis connection. */
 export type Redis = Lane["redis"];
@@ -60,9 +60,17 @@ export async function readAfter(
     incarnation !== checkpoint.incarnation ||
     (!isFirst && (own?.id !== idOf(checkpoint) || ownToken !== checkpoint.token))
   ) {
+    if (await isInGap({ redis, keys }, checkpoint, incarnation)) return entries;
     throw new HistoryDiverged(checkpoint, own && describe(incarnation, own.id, ownToken ?? ""));
   }
   return isFirst ? entries : entries.slice(1);
+}
+
+/** Whether the checkpoint's entry is not there because it was given up, with what followed it: the archive could not keep up, and the user had said that the ledger was to give then. */
+async function isInGap({ redis, keys }: LaneReader, checkpoint: Checkpoint, incarnation: string): Promise<boolean> {
+  if (incarnation !== checkpoint.incarnation || checkpoint.ms === 0) return false;
+  const before = await answered(redis, redis.hget(keys.meta, "gap"));
+  return before !== null && compareIds(idOf(checkpoint), before) < 0;
 }
 
 /** Which life of the lane Redis has now; a new one when it has none. Throws when it was emptied at this very moment. */

@@ -8,6 +8,7 @@ import {
   findCheckpointEntries,
   findLanesIn,
   findRetention,
+  type Keeps,
   listPartitions,
   type Partition,
   setRetention,
@@ -25,11 +26,10 @@ export interface Retention {
   dropOld(nowMs: number): Promise<void>;
 }
 
-/** What retention works with. `keepMs`: how long the namespace keeps its archive; undefined: for ever. */
-export interface RetentionDeps {
+/** What retention works with, and what the namespace keeps of its archive. */
+export interface RetentionDeps extends Keeps {
   readonly pool: DatabasePool;
   readonly namespace: string;
-  readonly keepMs: number | undefined;
   announce(notice: ProjectorNotice): void;
 }
 
@@ -41,8 +41,8 @@ export function createRetention(deps: RetentionDeps): Retention {
       if (nowMs - lookedAt < LOOK_EVERY_MS) return;
       lookedAt = nowMs;
       try {
-        await setRetention(deps.pool, deps.namespace, deps.keepMs);
-        if (deps.keepMs !== undefined) await dropDays(deps, nowMs);
+        await setRetention(deps.pool, deps.namespace, deps);
+        if (deps.keepMs !== undefined || deps.keepBytes !== undefined) await dropDays(deps, nowMs);
       } catch (error) {
         deps.announce({
           kind: "problem",
@@ -54,13 +54,15 @@ export function createRetention(deps: RetentionDeps): Retention {
   };
 }
 
-/** Drops every day that is older than each namespace in it wants to keep it. Gives how many went. */
+/** Drops every day that no namespace in it wants to keep. */
 async function dropDays({ pool, announce }: RetentionDeps, nowMs: number): Promise<void> {
   const retention = await findRetention(pool);
-  const until = (lanes: readonly string[]) => keptFrom(lanes, retention, nowMs);
+  const partitions = await listPartitions(pool);
+  const froms = new Map([...retention].map(([namespace, keeps]) => [namespace, keepsFrom(keeps, partitions, nowMs)]));
+  const until = (lanes: readonly string[]) => keptFrom(lanes, froms);
   let wanted: readonly EntryPosition[] | undefined;
-  for (const partition of await listPartitions(pool)) {
-    if (partition.untilMs > nowMs - Math.min(...retention.values())) break;
+  for (const partition of partitions) {
+    if (partition.untilMs > Math.max(...froms.values())) break;
     const lanes = await findLanesIn(pool, partition.name);
     if (partition.untilMs > until(lanes)) continue;
     wanted ??= await findWanted(pool, [...retention.keys()], nowMs);
@@ -74,11 +76,24 @@ function tell(announce: RetentionDeps["announce"], { name, fromMs }: Partition, 
   announce({ kind: "archive.dropped", partition: name, day: new Date(fromMs).toISOString().slice(0, 10), keptCount });
 }
 
+/** From where on a namespace keeps the archive, in ms: by age, and by what all days from there on take together. Never less than the present day. Pure. */
+export function keepsFrom(
+  { keepMs = Number.POSITIVE_INFINITY, keepBytes = Number.POSITIVE_INFINITY }: Keeps,
+  partitions: readonly Partition[],
+  nowMs: number,
+): number {
+  let bytes = 0;
+  const over = partitions.findLast((partition) => {
+    bytes += partition.bytes;
+    return bytes > keepBytes && partition.untilMs <= nowMs;
+  });
+  return Math.max(nowMs - keepMs, over?.untilMs ?? Number.NEGATIVE_INFINITY);
+}
+
 /** From where on the lanes of a day are to be kept: by the namespace that wants them longest. Pure. */
-export function keptFrom(lanes: readonly string[], retention: ReadonlyMap<string, number>, nowMs: number): number {
-  const keeps = lanes.map((lane) => retention.get(parseLane(lane).namespace) ?? Number.POSITIVE_INFINITY);
-  const longest = Math.max(...(keeps.length === 0 ? retention.values() : keeps), 0);
-  return nowMs - longest;
+export function keptFrom(lanes: readonly string[], froms: ReadonlyMap<string, number>): number {
+  const all = lanes.map((lane) => froms.get(parseLane(lane).namespace) ?? Number.NEGATIVE_INFINITY);
+  return Math.min(...(all.length === 0 ? froms.values() : all));
 }
 
 interface Strays {

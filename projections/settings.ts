@@ -12,8 +12,14 @@ export interface ProjectorSettings {
   readonly keepMs: number;
   /** How many bytes of archived entries stay in a lane's tail, about; 0: any. */
   readonly keepBytes: number;
+  /** How many bytes a lane's tail may have in all, about, archived or not; 0: any. */
+  readonly maxTail: number;
+  /** What gives past them: dispatches, or the oldest entries of the ledger. */
+  readonly whenFull: "refuse" | "gap";
   /** How long the namespace keeps its archive; undefined: for ever. */
   readonly keepArchiveMs: number | undefined;
+  /** Within how many bytes the namespace keeps its archive; undefined: any. */
+  readonly keepArchiveBytes: number | undefined;
   /** How often a lane's tail is trimmed. */
   readonly trimEveryMs: number;
   /** How long one blocking read waits. */
@@ -42,7 +48,10 @@ export const PROJECTOR_DEFAULTS: ProjectorSettings = {
   onRegression: "continue",
   keepMs: 24 * 60 * 60 * 1_000,
   keepBytes: 256 * 1_024 * 1_024,
+  maxTail: 0,
+  whenFull: "refuse",
   keepArchiveMs: undefined,
+  keepArchiveBytes: undefined,
   trimEveryMs: 10_000,
   blockMs: 5_000,
   lookEveryMs: 250,

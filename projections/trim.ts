@@ -8,6 +8,10 @@ export interface Kept {
   readonly keepMs: number;
   /** About so many bytes at most; 0: any. */
   readonly keepBytes: number;
+  /** How many bytes a lane's tail may have in all, about, archived or not; 0: any. */
+  readonly maxTail: number;
+  /** What gives past them: dispatches, or the oldest entries. */
+  readonly whenFull: "refuse" | "gap";
 }
 
 /** Calls made at most at a time; each takes away up to twenty thousand entries, so that Redis serves others in between. */
@@ -21,10 +25,14 @@ const ONE_MORE = 10_000;
 export async function trimTail(
   lane: Lane,
   checkpoint: Pick<Checkpoint, "incarnation" | "ms" | "seq" | "token">,
-  { keepMs, keepBytes, signal }: Kept & { readonly signal?: AbortSignal },
+  { keepMs, keepBytes, maxTail, whenFull, signal }: Kept & { readonly signal?: AbortSignal },
 ): Promise<number> {
   const { events, meta, tasks } = lane.keys;
-  const args = [checkpoint.incarnation, idOf(checkpoint), checkpoint.token, Math.trunc(keepMs), Math.trunc(keepBytes)];
+  const { incarnation, token } = checkpoint;
+  // Of a tail with a limit, what is archived may take a half: it is not what makes it full.
+  const keep = maxTail === 0 ? keepBytes : Math.min(keepBytes || maxTail, maxTail / 2);
+  const bounds = [Math.trunc(keepMs), Math.trunc(keep), Math.trunc(maxTail), whenFull];
+  const args = () => [incarnation, idOf(checkpoint), token, ...bounds, lane.header(0)];
   let trimmed = 0;
   for (let calls = 0; calls < MOST_CALLS; calls += 1) {
     const reply = await callScript(lane, { script: "trim", keys: [events, meta, tasks], args }, { signal });

@@ -3,7 +3,7 @@ import { DEFAULTS, KEY_PART_RULE } from "./defaults.ts";
 import type { BrokerOptions, Durability } from "./define/broker.ts";
 import { type Duration, durationMs } from "./define/duration.ts";
 import { checkKeys, checkObject, oneOf, shown, wholeNumber } from "./define/options.ts";
-import type { ProjectorOptions, SchedulerOptions, WorkerOptions } from "./define/role.ts";
+import type { SchedulerOptions, WorkerOptions } from "./define/role.ts";
 import type { Override } from "./di/provider.ts";
 import { invalidOption } from "./errors.ts";
 import { type LogLevel, logLevelOf } from "./log-level.ts";
@@ -209,35 +209,8 @@ function locksOf(options: Pick<SchedulerOptions, "locks">, env: Environment): re
   return locks;
 }
 
-/** What a projector works with. */
-export interface ProjectorChoices {
-  readonly batch: number;
-  readonly onRegression: "continue" | "pause";
-  readonly keepTailMs: number;
-  readonly keepTailBytes: number;
-  /** Undefined: for ever. */
-  readonly keepArchiveMs: number | undefined;
-}
-
-const projectorKeys = ["batch", "onRegression", "keepTail", "keepTailBytes", "keepArchive"];
-const DAY_MS = 86_400_000;
-
-/** A projector's options and defaults put together. Throws InvalidOption. */
-export function projectorSettings(options: ProjectorOptions): ProjectorChoices {
-  checkObject("options", options);
-  checkKeys("createProjector", options, projectorKeys);
-  const { batch = DEFAULTS.projectorBatch, onRegression = DEFAULTS.onRegression, keepArchive } = options;
-  const keepTailBytes = options.keepTailBytes ?? DEFAULTS.keepTailBytes;
-  return {
-    batch: wholeNumber("batch", batch, { least: 1, most: 10_000 }),
-    onRegression: oneOf("onRegression", onRegression, ["continue", "pause"]),
-    keepTailMs: lengthOf("keepTail", options.keepTail, DEFAULTS.keepTailMs, 0),
-    keepTailBytes: wholeNumber("keepTailBytes", keepTailBytes, { least: 0, most: Number.MAX_SAFE_INTEGER }),
-    keepArchiveMs: keepArchive === undefined ? undefined : lengthOf("keepArchive", keepArchive, 0, DAY_MS),
-  };
-}
-
-function lengthOf(option: string, value: Duration | undefined, otherwiseMs: number, leastMs: number): number {
+/** How long an option says, in ms. Throws InvalidOption when that is too short. */
+export function lengthOf(option: string, value: Duration | undefined, otherwiseMs: number, leastMs: number): number {
   if (value === undefined) return otherwiseMs;
   const ms = durationMs(value, option);
   if (ms < leastMs) throw invalidOption(option, `"${value}" is too short: at least "${leastMs}ms"`);

@@ -42,6 +42,8 @@ export const DEFAULTS = Object.freeze({
   onRegression: "continue",
   keepTailMs: 86_400_000,
   keepTailBytes: 268_435_456,
+  maxTail: 0,
+  whenFull: "refuse",
 } as const);
 
 /** What names of namespaces, queues, tasks and topics look like, for messages. */

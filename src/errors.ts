@@ -6,6 +6,7 @@ export type ErrorCode =
   | "not_json"
   | "too_large"
   | "enqueue_failed"
+  | "ledger_full"
   | "redis_unavailable"
   | "no_outbox"
   | "duplicate_task"

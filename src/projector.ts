@@ -1,9 +1,9 @@
 import type { Projector } from "../projections/project.ts";
-import { projectorSettings } from "./config.ts";
 import type { Broker } from "./define/broker.ts";
 import type { ProjectorOptions, Role } from "./define/role.ts";
 import { type Engine, engineOf } from "./engine.ts";
 import { invalidOption } from "./errors.ts";
+import { projectorSettings } from "./projector-settings.ts";
 import { makeRole, runRoles } from "./roles.ts";
 
 /**
@@ -13,7 +13,7 @@ import { makeRole, runRoles } from "./roles.ts";
  * Opens nothing before `run`. Throws InvalidOption when no Postgres is named.
  */
 export function createProjector(broker: Broker, options: ProjectorOptions = {}): Role {
-  const { batch, onRegression, keepTailMs, keepTailBytes, keepArchiveMs } = projectorSettings(options);
+  const { batch, keepTailMs, keepTailBytes, ...rest } = projectorSettings(options);
   const engine = engineOf(broker);
   const database = databaseOf(engine);
   let projector: Projector | undefined;
@@ -34,7 +34,7 @@ export function createProjector(broker: Broker, options: ProjectorOptions = {}):
       queues: () => engine.queues(),
       announce: (notice) => engine.announce(notice),
       onTables: tables.resolve,
-      settings: { batchEntries: batch, onRegression, keepMs: keepTailMs, keepBytes: keepTailBytes, keepArchiveMs },
+      settings: { ...rest, batchEntries: batch, keepMs: keepTailMs, keepBytes: keepTailBytes },
       own: engine.projections,
     });
     engine.announce({ kind: "role.ready", role: "projector", facts: { namespace: engine.namespace } });

@@ -82,23 +82,32 @@ export async function enqueue(
     const { deadline } = limits;
     const redisDeadline =
       deadline === undefined ? 0 : Math.ceil(lane.clock.now() + Math.max(0, deadline - performance.now()));
-    const reply = await callScript(
-      lane,
-      { script: "enqueue", ...enqueueCall(lane, call.number, redisDeadline, records) },
-      limits,
-    );
+    const asked = lane.fullness.asks();
+    const sent = enqueueCall(lane, call.number, redisDeadline, records);
+    if (asked) askWhetherFull(lane, sent);
+    const reply = await callScript(lane, { script: "enqueue", ...sent }, limits);
     const status = String(reply[0]);
-    if (status === "late" || status === "stale") throw new EnqueueRefused(status);
+    if (status === "full") lane.fullness.wasFull();
+    if (status === "late" || status === "stale" || status === "full") throw new EnqueueRefused(status);
     return toEnqueued(reply);
   } finally {
     call.done();
   }
 }
 
-/** The script refused a call that came after its deadline (`late`), or whose number had been reused (`stale`). */
+const FORM_AT = 5;
+
+function askWhetherFull({ keys }: Lane, call: ReturnType<typeof enqueueCall>): void {
+  call.keys.push(keys.meta);
+  call.args[FORM_AT] = `${call.args[FORM_AT]}?`;
+}
+
+/** The script refused a call that came after its deadline (`late`), whose number had been reused (`stale`), or whose lane's ledger is past what its projector allows (`full`). */
 export class EnqueueRefused extends Error {
+  readonly status: string;
   constructor(status: string) {
     super(`Redis refused the call as ${status}`);
+    this.status = status;
     this.name = "EnqueueRefused";
   }
 }

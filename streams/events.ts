@@ -187,6 +187,7 @@ const notes = {
   "lane.regressed": ofLane.extend({ expected: z.string(), found: z.string().optional() }),
   /** What that had cost is mended, as far as the archive knew of it. */
   "lane.repaired": ofLane.extend({ restoredCount: count, withdrawnCount: count, lostCount: count.optional() }),
+  "ledger.gap": ofLane.extend({ before: z.string(), entryCount: count }),
   "worker.started": ofWorker.extend({ host: z.string(), pid: z.int(), concurrency: count }),
   "worker.stopped": ofWorker,
   "worker.lost": ofWorker.extend({ by: z.string() }),

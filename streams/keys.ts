@@ -9,7 +9,8 @@ export interface LaneKeys {
   /**
    * hash, for ever: `format`, `incarnation`, `lanes`, `paused`, the beat's `last` and `grace`, and the longest `lease` of the lane;
    * `regressed`, the incarnation that was drawn when history had diverged; `repair`, `repairUntil` and `repairCall`, who repairs the lane;
-   * `archived`, the entry up to which the ledger is archived.
+   * `archived`, the entry up to which the ledger is archived; `maxTail` and `whenFull`, what its projector allows; `full`, since when no dispatch is taken; `gap`, the
+   * first entry after those that were given up.
    */
   readonly meta: string;
   /** stream with group `workers`: entries waiting or running; an entry is deleted when it is settled. */

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import type { Redis } from "ioredis";
 import { ready, reconnectDelayMs, refusal, replaceLink } from "./connect.ts";
+import { createFullness, type Fullness } from "./fullness.ts";
 import { type LaneKeys, laneKeys, queuesKey } from "./keys.ts";
 import { encodeHeader } from "./ledger.ts";
 import { runScript, type ScriptName } from "./scripts.ts";
@@ -18,10 +19,8 @@ export const CALLS_IN_FLIGHT = 16;
 
 /** A name for this life of this process: host, pid and chance, so that no two are ever the same. */
 export function newIncarnation(): string {
-  const host = hostname()
-    .replace(/[^\w.-]/g, "_")
-    .slice(0, 40);
-  return `${host}-${process.pid}-${randomBytes(4).toString("hex")}`;
+  const host = hostname().slice(0, 40);
+  return `${host.replace(/[^\w.-]/g, "_")}-${process.pid}-${randomBytes(4).toString("hex")}`;
 }
 
 /** Redis' clock as seen from here, learnt from the answers of scripts. */
@@ -65,6 +64,8 @@ export interface Lane {
   readonly clock: RedisClock;
   /** Takes the next call number, once fewer than sixteen calls are on their way. To be given back with `done`. */
   nextCall(): Promise<{ readonly number: number; done(): void }>;
+  /** When a dispatch is to ask whether the lane takes any. */
+  readonly fullness: Fullness;
   /** A ledger header for a call. 0 for one that carries no number: its batch gets a token of its own, counted downwards. */
   header(
     call: number,
@@ -94,6 +95,7 @@ export function openLane({ redis, namespace, queue, clock = createRedisClock(), 
     redis,
     incarnation,
     clock,
+    fullness: createFullness(),
     async nextCall() {
       const number = ++last;
       const slot = number % CALLS_IN_FLIGHT;

@@ -227,9 +227,12 @@ export async function read(
   return deliveries;
 }
 
-/** Keeps a ledger that nobody archives within about so many bytes: the oldest goes first. Gives how many entries went. Throws CallFailed. */
+/**
+ * Keeps a ledger that nobody archives within about so many bytes: the oldest goes first. In one that is archived, what its projector has said must
+ * give gives. Gives how many entries went. Throws CallFailed.
+ */
 export async function boundLedger(lane: Lane, mostBytes: number, limits: CallLimits = {}): Promise<number> {
   const { events, meta, tasks } = lane.keys;
-  const call = { script: "bound", keys: [events, meta, tasks], args: [Math.trunc(mostBytes)] } as const;
-  return Number((await callScript(lane, call, limits))[2]);
+  const args = () => [Math.trunc(mostBytes), lane.header(0)];
+  return Number((await callScript(lane, { script: "bound", keys: [events, meta, tasks], args }, limits))[2]);
 }

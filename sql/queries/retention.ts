@@ -5,26 +5,46 @@ import { changed, rowsOf, type Session, statement } from "../statement.ts";
 import type { EntryPosition } from "./archive.ts";
 import { PARTITION_LOCK, PARTITION_MS } from "./partitions.ts";
 
-/** Says how long a namespace keeps its archive, in ms; undefined: for ever. */
-export async function setRetention(session: Session, namespace: string, keepMs: number | undefined): Promise<void> {
-  if (keepMs === undefined) {
+/** What a namespace keeps of its archive. */
+export interface Keeps {
+  /** In ms; undefined: whatever its age. */
+  readonly keepMs?: number | undefined;
+  /** Of the whole archive, in bytes; undefined: any. */
+  readonly keepBytes?: number | undefined;
+}
+
+/** Says how long, and within what size, a namespace keeps its archive; neither: for ever. */
+export async function setRetention(session: Session, namespace: string, { keepMs, keepBytes }: Keeps): Promise<void> {
+  if (keepMs === undefined && keepBytes === undefined) {
     await session.query(sql.unsafe`delete from ledger_retention where namespace = ${namespace}`);
     return;
   }
   await session.query(sql.unsafe`
-    insert into ledger_retention (namespace, keep_ms) values (${namespace}, ${keepMs})
-    on conflict (namespace) do update set keep_ms = excluded.keep_ms, updated_at = now()
-    where ledger_retention.keep_ms <> excluded.keep_ms`);
+    insert into ledger_retention (namespace, keep_ms, keep_bytes) values (${namespace}, ${keepMs ?? null}, ${keepBytes ?? null})
+    on conflict (namespace) do update set keep_ms = excluded.keep_ms, keep_bytes = excluded.keep_bytes, updated_at = now()
+    where (ledger_retention.keep_ms, ledger_retention.keep_bytes) is distinct from (excluded.keep_ms, excluded.keep_bytes)`);
 }
 
-/** How long each namespace keeps its archive, in ms. Those that keep it for ever are not there. */
-export async function findRetention(session: Session): Promise<ReadonlyMap<string, number>> {
+const keeps = z.object({
+  namespace: z.string(),
+  keepMs: z.number().nullable(),
+  keepBytes: z.number().nullable(),
+});
+
+/** What each namespace keeps. Those that keep all of it for ever are not there. */
+export async function findRetention(session: Session): Promise<ReadonlyMap<string, Keeps>> {
   const rows = await rowsOf(
     session,
-    z.object({ namespace: z.string(), keepMs: z.number() }),
-    sql.unsafe`select namespace, keep_ms::double precision as "keepMs" from ledger_retention`,
+    keeps,
+    sql.unsafe`
+      select namespace, keep_ms::double precision as "keepMs", keep_bytes::double precision as "keepBytes" from ledger_retention`,
   );
-  return new Map(rows.map(({ namespace, keepMs }) => [namespace, keepMs]));
+  return new Map(
+    rows.map(({ namespace, keepMs, keepBytes }) => [
+      namespace,
+      { keepMs: keepMs ?? undefined, keepBytes: keepBytes ?? undefined },
+    ]),
+  );
 }
 
 /** A partition of the archive: one day, from `fromMs` on. */
@@ -32,6 +52,8 @@ export interface Partition {
   readonly name: string;
   readonly fromMs: number;
   readonly untilMs: number;
+  /** With its indexes. */
+  readonly bytes: number;
 }
 
 /** The name of the partition for days that have none of their own. */
@@ -41,16 +63,16 @@ export const DEFAULT_PARTITION = "ledger_entries_default";
 export async function listPartitions(session: Session): Promise<Partition[]> {
   const rows = await rowsOf(
     session,
-    z.object({ name: z.string() }),
+    z.object({ name: z.string(), bytes: z.number() }),
     sql.unsafe`
-      select c.relname::text as name from pg_inherits i join pg_class c on c.oid = i.inhrelid
+      select c.relname::text as name, pg_total_relation_size(c.oid)::double precision as bytes from pg_inherits i join pg_class c on c.oid = i.inhrelid
       where i.inhparent = to_regclass('ledger_entries') order by 1`,
   );
-  return rows.flatMap(({ name }) => {
+  return rows.flatMap(({ name, bytes }) => {
     const day = /^ledger_entries_(\d{4})(\d\d)(\d\d)$/.exec(name);
     if (day === null) return [];
     const fromMs = Date.UTC(Number(day[1]), Number(day[2]) - 1, Number(day[3]));
-    return [{ name, fromMs, untilMs: fromMs + PARTITION_MS }];
+    return [{ name, fromMs, untilMs: fromMs + PARTITION_MS, bytes }];
   });
 }
 

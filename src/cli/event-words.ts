@@ -24,7 +24,7 @@ export function eventWords(event: ToldEvent): string {
 /** The colour of an event's type. */
 export function eventStyle(type: string): Style {
   if (type === "run.succeeded" || type === "slot.fired") return "green";
-  if (/^run\.(died|lost)$|malformed|regressed|worker\.lost/.test(type)) return "red";
+  if (/^run\.(died|lost)$|malformed|regressed|ledger\.gap|worker\.lost/.test(type)) return "red";
   if (/failed|skipped|missed|cancel|deferred|redelivered|released|fenced|overran|recovered/.test(type)) return "yellow";
   return type === "run.started" ? "cyan" : "dim";
 }

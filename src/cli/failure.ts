@@ -33,6 +33,7 @@ const EXIT_BY_CODE: Readonly<Record<string, number>> = {
   not_json: EXIT.usage,
   too_large: EXIT.usage,
   enqueue_failed: EXIT.unavailable,
+  ledger_full: EXIT.unavailable,
   redis_unavailable: EXIT.unavailable,
   result_timeout: EXIT.failed,
   result_not_kept: EXIT.failed,

@@ -23,6 +23,8 @@ export interface LaneState {
   readonly dead: number;
   readonly cancelRequests: number;
   readonly isPaused: boolean;
+  /** True while no dispatch is taken: the ledger is larger than its projector allows. */
+  readonly isFull: boolean;
   /** Since when the entry has waited that has waited longest, in ms. */
   readonly oldestWaitingAt: number | undefined;
   readonly workers: readonly WorkerState[];
@@ -91,7 +93,7 @@ async function readStream(redis: Redis, key: string): Promise<StreamState> {
 async function readRest(redis: Redis, keys: LaneKeys) {
   const [time, meta, scheduled, due, dead, cancelRequests, leases, ledgerLength, last] = await Promise.all([
     redis.time(),
-    redis.hmget(keys.meta, "format", "incarnation", "paused"),
+    redis.hmget(keys.meta, "format", "incarnation", "paused", "full"),
     redis.zcard(keys.scheduled),
     redis.zrange(keys.scheduled, "0", "0", "WITHSCORES"),
     redis.xlen(keys.dead),
@@ -110,6 +112,7 @@ async function readRest(redis: Redis, keys: LaneKeys) {
     format: meta[0] == null ? undefined : Number(meta[0]),
     incarnation: meta[1] ?? undefined,
     isPaused: meta[2] === "1",
+    isFull: meta[3] != null,
     scheduled,
     nextDueAt: due[1] === undefined ? undefined : Number(due[1]),
     dead,

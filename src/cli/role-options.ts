@@ -83,7 +83,10 @@ export function addWorkerOptions(command: Command): Command {
 export interface ProjectorFlags extends RoleOptions {
   readonly onRegression?: "continue" | "pause";
   readonly keepTail?: Duration;
+  readonly maxTail?: number;
+  readonly whenFull?: "refuse" | "gap";
   readonly keepArchive?: Duration;
+  readonly keepArchiveBytes?: number;
 }
 
 /** Adds the options of a projector. */
@@ -96,12 +99,25 @@ export function addProjectorOptions(command: Command): Command {
       ).choices(["continue", "pause"]),
     )
     .option("--keep-tail <duration>", "how long what is archived stays in Redis as well (default: 1d)", durationText)
-    .option("--keep-archive <duration>", "how long the archive is kept (default: for ever)", durationText);
+    .option(
+      "--max-tail <bytes>",
+      "how large a queue's ledger may be in Redis, archived or not (default: any)",
+      countUpTo(1e15),
+    )
+    .addOption(
+      new Option(
+        "--when-full <what>",
+        "what gives past that: dispatches fail, or the oldest entries go unarchived (default: refuse)",
+      ).choices(["refuse", "gap"]),
+    )
+    .option("--keep-archive <duration>", "how long the archive is kept (default: for ever)", durationText)
+    .option("--keep-archive-bytes <bytes>", "within what size it is kept (default: any)", countUpTo(1e15));
 }
 
 /** What the flags say to a projector. */
-export function projectorOptions({ onRegression, keepTail, keepArchive }: ProjectorFlags): ProjectorOptions {
-  return { onRegression, keepTail, keepArchive };
+export function projectorOptions(flags: ProjectorFlags): ProjectorOptions {
+  const { onRegression, keepTail, maxTail, whenFull, keepArchive, keepArchiveBytes } = flags;
+  return { onRegression, keepTail, maxTail, whenFull, keepArchive, keepArchiveBytes };
 }
 
 /** What the flags say to a worker. */

@@ -65,6 +65,15 @@ export interface ProjectorOptions {
   readonly keepTail?: Duration | undefined;
   /** How many bytes of a queue's ledger stay in Redis once they are archived, about, however young they are; 0: any. Default 268435456 (256 MiB). */
   readonly keepTailBytes?: number | undefined;
+  /** How many bytes a queue's ledger may have in Redis in all, about, archived or not; 0: any. Past them something gives, as `whenFull` says. Default 0. */
+  readonly maxTail?: number | undefined;
+  /**
+   * What gives when the archive cannot keep up and a ledger is larger than `maxTail`. "refuse": dispatches fail with LedgerFull until a tenth of it is free again; runs in hand,
+   * schedules and the outbox go on. "gap": the oldest entries go, unarchived, and `ledger.gap` records it; tables never hear of what was in them. Default "refuse".
+   */
+  readonly whenFull?: "refuse" | "gap" | undefined;
   /** How long this namespace keeps its archive, at least "1d". Older days are dropped whole; runs that have not ended keep their history. Default: for ever. */
   readonly keepArchive?: Duration | undefined;
+  /** Within how many bytes the archive of this database is kept, that of all namespaces together: the oldest days go until the rest fits; the present one stays. Default: any. */
+  readonly keepArchiveBytes?: number | undefined;
 }

@@ -13,6 +13,7 @@ import { Unanswered } from "./ask.ts";
 import type { Landing } from "./coalesce.ts";
 import { Unconfirmed } from "./durability.ts";
 import type { DispatchLane, Lanes } from "./lanes.ts";
+import { ledgerFull } from "./ledger-full.ts";
 import { toRecord } from "./record.ts";
 
 /** A run that Redis has taken, or that was there before under the same key. */
@@ -220,6 +221,7 @@ export interface Failed {
 export function failure({ lanes, enqueueTimeoutMs }: SendParts, task: Target, { error, sent }: Failed): unknown {
   if (error instanceof Unconfirmed)
     return enqueueUnconfirmed(task.name, { sent, ...whyUnconfirmed(error, enqueueTimeoutMs()) });
+  if (error instanceof EnqueueRefused && error.status === "full") return ledgerFull(task.name, { sent, cause: error });
   const isOfRedis = error instanceof CallFailed || error instanceof EnqueueRefused || error instanceof Unanswered;
   if (!isOfRedis) return error;
   const last = error instanceof EnqueueRefused ? error : error.cause;

@@ -1,11 +1,11 @@
 -- Appends runs to their queue, or to the schedule when they are due later, and records that they were enqueued.
 -- The only script but fire that may be refused for want of memory: nothing of it has happened then.
 --
--- KEYS: 1 tasks  2 events  3 scheduled  4 scheduled:entries  5 calls  6.. idempotency keys
--- ARGV: 1 call number  2 deadline (ms, 0 none)  3 header  4 event count  5 events ("" when the records carry their own)  6 "plain" | "mixed"
+-- KEYS: 1 tasks  2 events  3 scheduled  4 scheduled:entries  5 calls  6.. idempotency keys, and last, when it asks, meta
+-- ARGV: 1 call number  2 deadline (ms, 0 none)  3 header  4 event count  5 events ("" when the records carry their own)  6 "plain" | "mixed"; "plain?" | "mixed?" asks whether the lane takes any
 --       plain records, 1 each: entry
 --       mixed records, 6 each: entry  due (ms, 0 now)  key index (0 none)  key ttl (ms)  event count  events
--- Returns: { "ok" | "repeated", now, entry ids joined by " " ("-" for scheduled), exceptions "index run …", ledger id } or { "late" | "stale", now }
+-- Returns: { "ok" | "repeated", now, entry ids joined by " " ("-" for scheduled), exceptions "index run …", ledger id } or { "late" | "stale" | "full", now }
 local tasks, events, scheduled, entries, calls = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local call, deadline = tonumber(ARGV[1]), tonumber(ARGV[2])
 local time = redis.call('TIME')
@@ -17,10 +17,15 @@ local seen, position, told = string.match(ring[1] or '0  ', '^(%d+) (%S*) ?(.*)$
 if tonumber(seen) == call then return { 'repeated', now, '', told, position } end
 if tonumber(seen) > call then return { 'stale', now } end
 if deadline > 0 and now > deadline then return { 'late', now } end
+local form = ARGV[6]
+if form == 'plain?' or form == 'mixed?' then
+  if redis.call('HGET', KEYS[#KEYS], 'full') then return { 'full', now } end
+  form = string.sub(form, 1, 5)
+end
 
 local ids, exceptions = {}, {}
 local ledger, count = ARGV[5], tonumber(ARGV[4])
-if ARGV[6] == 'plain' then
+if form == 'plain' then
   for i = 7, #ARGV do ids[i - 6] = redis.call('XADD', tasks, '*', 'e', ARGV[i]) end
 else
   local recorded = { ledger ~= '' and string.sub(ledger, 2, -2) or nil }

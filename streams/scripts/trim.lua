@@ -3,14 +3,18 @@
 --
 -- KEYS: 1 events  2 meta  3 tasks
 -- ARGV: 1 incarnation  2 id of that entry  3 its batch token  4 keep what is younger than this (ms)  5 keep about so many bytes (0 any)
+--       6 most bytes of the whole tail, about (0 any)  7 what gives then: "refuse" | "gap"  8 header for the record of a gap
 -- Returns: { "trimmed" | "changed", now, how many entries went }
+--@include parts/fullness
 local events = KEYS[1]
 redis.call('XACK', KEYS[3], 'workers', '0-1') -- a first write that is allowed when memory is full, and lets the rest pass
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if redis.call('HGET', KEYS[2], 'incarnation') ~= ARGV[1] then return { 'changed', now, 0 } end
+redis.call('HSET', KEYS[2], 'maxTail', ARGV[6], 'whenFull', ARGV[7])
 if ARGV[2] == '0-0' then
   redis.call('HSET', KEYS[2], 'archived', ARGV[2])
+  relieve(events, KEYS[2], now, ARGV[8])
   return { 'trimmed', now, 0 }
 end
 
@@ -33,4 +37,5 @@ if bytes > most then
   local over = math.ceil(redis.call('XLEN', events) * (bytes - most) / bytes)
   gone = gone + redis.call('XTRIM', events, 'MINID', '~', ARGV[2], 'LIMIT', math.max(100, math.min(over, MOST)))
 end
+if gone < MOST then relieve(events, KEYS[2], now, ARGV[8]) end
 return { 'trimmed', now, gone }

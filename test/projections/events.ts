@@ -74,6 +74,7 @@ const FIELDS: { readonly [K in EventType]: object } = {
   "worker.started": { host: "h", pid: 1, concurrency: 10 },
   "worker.stopped": {},
   "worker.lost": { by: "worker-2" },
+  "ledger.gap": { before: "2-0", entryCount: 3 },
 };
 
 const OF_SLOT = /^slot\./;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import { sql } from "slonik";
 import { beginNewLife } from "../../projections/diverge.ts";
 import { LEDGER } from "../../projections/lane-deps.ts";
@@ -8,21 +8,10 @@ import { findLives } from "../../sql/queries/lives.ts";
 import { countByStatus } from "../../sql/queries/task-runs.ts";
 import { enqueue } from "../../streams/enqueue.ts";
 import { isEnding } from "../../streams/events.ts";
-import { ensureLane, type Lane, newIncarnation, openLane } from "../../streams/lane.ts";
+import { ensureLane, newIncarnation, openLane } from "../../streams/lane.ts";
 import { settle } from "../../streams/settle.ts";
-import {
-  aRun,
-  aWorker,
-  connect,
-  died,
-  enqueueOne,
-  failed,
-  redisNow,
-  started,
-  succeeded,
-  take,
-} from "../streams/live-lane.ts";
-import { eventually, testDatabase, testNamespace, testRedis } from "../support/servers.ts";
+import { aRun, aWorker, died, enqueueOne, failed, redisNow, started, succeeded, take } from "../streams/live-lane.ts";
+import { eventually } from "../support/servers.ts";
 import { type aPool, find, startProjector } from "./lane-fixture.ts";
 import { snapshot } from "./time-machine.ts";
 import { aWorld, workOff } from "./world-fixture.ts";

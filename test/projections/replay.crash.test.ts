@@ -8,7 +8,7 @@ import { statement } from "../../sql/statement.ts";
 import { aHistory, leftovers, textOf } from "./replay-fixture.ts";
 
 const PROCESS = new URL("./fixtures/replay-process.ts", import.meta.url);
-/** Each request to Postgres is a step. `TASKTRAIL_EVERY_STEP=1` kills at every one of them, before and after; else at some. */
+/** Each request to Postgres is a step. `TASKTRAIL_EVERY_STEP=1` kills at every one of them, before and after, which takes minutes: give --test-timeout=3600000, too; else at some. */
 const STRIDE = process.env.TASKTRAIL_EVERY_STEP === "1" ? 1 : 21;
 
 /** Runs a replay in a process that is killed at a step; tells how many requests it made, when it was not. */

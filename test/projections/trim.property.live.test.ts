@@ -116,7 +116,7 @@ async function archive(world: World, { projector, count }: Extract<Step, { kind:
 async function trim(world: World, { projector, keepMs, keepBytes }: Extract<Step, { kind: "trim" }>): Promise<void> {
   const own = world.checkpoints[projector] as World["checkpoints"][0];
   const before = await entriesOf(world.lane);
-  world.trimmedCount += await trimTail(world.lane, own, { keepMs, keepBytes });
+  world.trimmedCount += await trimTail(world.lane, own, { keepMs, keepBytes, maxTail: 0, whenFull: "refuse" });
   const left = new Set((await entriesOf(world.lane)).map(({ id }) => id));
   for (const { id, token } of before) {
     if (left.has(id)) continue;

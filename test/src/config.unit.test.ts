@@ -4,11 +4,11 @@ import {
   brokerSettings,
   checkBrokerOptions,
   databaseSource,
-  projectorSettings,
   redisSource,
   schedulerSettings,
   workerSettings,
 } from "../../src/config.ts";
+import { projectorSettings } from "../../src/projector-settings.ts";
 
 test("a broker's defaults are those of its documentation", () => {
   assert.deepEqual(

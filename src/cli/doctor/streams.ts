@@ -17,7 +17,9 @@ const LARGE_LEDGER = 256 * 1_024 * 1_024;
 export function checkStreams(lanes: readonly LaneState[], checkpoints: readonly Checkpoint[] | undefined): Finding[] {
   if (lanes.length === 0) return [ok("no queue has been used yet")];
   return lanes.flatMap((lane) => {
-    const found = [checkFormat, checkGroups, checkWorkers, checkWaiting, checkDead].flatMap((check) => check(lane));
+    const found = [checkFormat, checkFull, checkGroups, checkWorkers, checkWaiting, checkDead].flatMap((check) =>
+      check(lane),
+    );
     return [...found, ...checkProjection(lane, checkpoints)].map((finding) => ({
       ...finding,
       what: `queue ${lane.queue}: ${finding.what}`,
@@ -31,6 +33,16 @@ const checkFormat: Check = ({ format }) =>
   format === undefined || format <= FORMAT
     ? []
     : [fail(`it is written in format ${format}, and this version reads up to ${FORMAT}`, "Update tasktrail here.")];
+
+const checkFull: Check = ({ isFull, ledger }) =>
+  isFull
+    ? [
+        fail(
+          `it takes no dispatches: its ledger has ${bytesWords(ledger.bytes)}, more than its projector allows (maxTail)`,
+          "See that the projector and Postgres keep up; it takes them again once a tenth of that is free.",
+        ),
+      ]
+    : [];
 
 const checkGroups: Check = ({ hasGroups, waiting }) => {
   if (hasGroups) return [];

@@ -57,6 +57,7 @@ const lane: LaneState = {
   dead: 0,
   cancelRequests: 0,
   isPaused: false,
+  isFull: false,
   oldestWaitingAt: undefined,
   workers: [],
   ledger: { entries: 1, bytes: 100, lastId: "5000000-1" },
@@ -94,6 +95,7 @@ const expected: [string, Partial<LaneState>, object[] | undefined, RegExp][] = [
     undefined,
     /warn .*1 entry .*gone/,
   ],
+  ["a full ledger", { isFull: true }, undefined, /fail .*takes no dispatches/],
   ["a pause", { isPaused: true }, undefined, /warn .*paused/],
   ["dead runs", { dead: 1 }, undefined, /warn .*1 run died/],
   [
