@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { LedgerEvent } from "../../streams/events.ts";
 import { grownOf, slopeOf } from "./memory.ts";
 import { noiseOf } from "./noise.ts";
 import { emptyTally, percentile, recoveryTimes, take, takeoverTimes } from "./tally.ts";
@@ -17,6 +18,24 @@ test("memory that grows by a megabyte a second grows by 60 a minute, and the fir
   assert.equal(Math.round(slopeOf(grown) as number), 60);
   assert.equal(grownOf(grown), 20);
   assert.deepEqual([slopeOf(grown.slice(0, 25)), grownOf(grown.slice(0, 25))], [undefined, undefined]);
+});
+
+test("a result of an earlier delivery is a zombie's, unless the run lies in another entry by then", () => {
+  const ofRun = { v: 1, run: "r", task: "t", queue: "q", attempt: 1, at: 1 } as const;
+  const events: LedgerEvent[] = [
+    { type: "run.enqueued", ...ofRun },
+    { type: "run.redelivered", ...ofRun, delivery: 2, from: "a", to: "b" },
+    { type: "run.deferred", ...ofRun, reason: "unknown_task", retryAt: 2 },
+    { type: "run.due", ...ofRun },
+    { type: "run.started", ...ofRun, delivery: 1, worker: "b" },
+    { type: "run.succeeded", ...ofRun, delivery: 1, worker: "b", durationMs: 1 },
+  ];
+  const zombiesIn = (history: readonly LedgerEvent[]) => {
+    const tally = emptyTally();
+    for (const event of history) take(tally, event);
+    return tally.zombieWrites;
+  };
+  assert.deepEqual([zombiesIn(events), zombiesIn(events.filter(({ type }) => type !== "run.due"))], [0, 1]);
 });
 
 test("recovery is counted from a death to each takeover, and from a fault's end to the next ending", () => {

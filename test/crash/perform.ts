@@ -23,7 +23,7 @@ export async function perform(
   await using server = await startRedis(scenario.redis ?? {});
   const { postgresArgs: args = [] } = scenario;
   await using postgres = scenario.hasPostgres === true ? await startPostgres({ durable: true, args }) : undefined;
-  await using opened = openStage({ size, seed, server, postgres, folder });
+  await using opened = openStage({ size, seed, server, postgres, lease: scenario.lease, folder });
   const { stage, notes, remarks, healedAt } = opened;
   using memory = watchMemory(stage.cast);
   const failures: string[] = [];

@@ -17,6 +17,8 @@ export interface Scenario {
   readonly allowedDuplicates: (size: number, kills: number) => number;
   /** Runs that die by design; undefined: as many as may be. Default 0. */
   readonly expectedDead?: (size: number) => number | undefined;
+  /** How long workers' leases are. Default "2s", so that what is harmed is soon taken over. */
+  readonly lease?: string;
   readonly redis?: ServerOptions;
   /** Whether a Postgres is there too. Then the rows are compared with the ledger in the end. */
   readonly hasPostgres?: boolean;

@@ -17,6 +17,8 @@ export interface StageParts {
   readonly seed: number;
   readonly server: Server;
   readonly postgres: Server | undefined;
+  /** Of workers; undefined: the usual one. */
+  readonly lease: string | undefined;
   /** An empty folder. */
   readonly folder: string;
 }
@@ -33,7 +35,7 @@ const NAMESPACE = "crash";
 const QUEUE = "default";
 
 /** Sets a stage up. When it is disposed of, all processes are killed, and links and connections closed. */
-export function openStage({ size, seed, server, postgres, folder }: StageParts): OpenStage {
+export function openStage({ size, seed, server, postgres, lease, folder }: StageParts): OpenStage {
   const redis = new Redis(server.url, { protocol: 2, connectionName: "oracle" });
   redis.on("error", () => {});
   const journals = { told: join(folder, "told"), effects: join(folder, "effects") };
@@ -43,6 +45,7 @@ export function openStage({ size, seed, server, postgres, folder }: StageParts):
     ...(postgres === undefined ? {} : { DATABASE_URL: postgres.url }),
     CRASH_EFFECTS: journals.effects,
     CRASH_TOLD: journals.told,
+    ...(lease === undefined ? {} : { CRASH_LEASE: lease }),
   });
   const notes: string[] = [];
   const remarks: string[] = [];

@@ -8,7 +8,7 @@ export interface RunTally {
   endings: number;
   isIllegal: boolean;
   hasDied: boolean;
-  /** The newest delivery that was recorded. */
+  /** The newest delivery of its entry that was recorded. */
   attempt: number;
   delivery: number;
 }
@@ -70,6 +70,8 @@ function takeDelivery(tally: Tally, run: RunTally, event: LedgerEvent): void {
     run.attempt = event.attempt;
     run.delivery = event.delivery;
     if (event.type === "run.redelivered") tally.takeovers.push({ from: event.from, at: event.at });
+  } else if (event.type === "run.due") {
+    run.delivery = 0; // it lies in another entry now, whose deliveries are counted anew
   } else if (event.type === "run.succeeded" || event.type === "run.failed") {
     if (event.attempt === run.attempt && event.delivery < run.delivery) tally.zombieWrites += 1;
   }

@@ -7,7 +7,11 @@ import { declare, openBroker } from "./tasks.ts";
 const options = JSON.parse(process.env.CRASH_WORKER ?? "{}") as WorkerOptions;
 const broker = openBroker();
 declare(broker);
-await using worker = createWorker(broker, { concurrency: 20, lease: "2s", ...options });
+await using worker = createWorker(broker, {
+  concurrency: 20,
+  lease: (process.env.CRASH_LEASE ?? "2s") as "2s",
+  ...options,
+});
 
 let signals = 0;
 for (const name of ["SIGTERM", "SIGINT"] as const) {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { isLedgerEvent } from "../../../streams/ledger.ts";
 import { readLedger } from "../oracle.ts";
-import type { Scenario, Stage } from "../scenario.ts";
+import { type Scenario, type Stage, UNTOUCHED } from "../scenario.ts";
 
 /** Workers of the version before, which do not know the task `fresh`. */
 const OLD = { CRASH_TASKS: "work" };
@@ -11,6 +11,7 @@ export const rollingDeploy: Scenario = {
   name: "rolling-deploy",
   what: "half of the runs are of a task that no worker knows at first; workers are replaced one by one: they wait, use no attempt up, and are worked",
   sizes: { ladder: 2_000, small: 200 },
+  lease: UNTOUCHED,
   allowedDuplicates: () => 0,
   async play(stage) {
     const old = await stage.workers(3, {}, OLD);
@@ -50,6 +51,7 @@ export const unknownTask: Scenario = {
   name: "unknown-task",
   what: "runs of a task that no worker ever knows die as such once their time is over, and the others do not wait for them",
   sizes: { ladder: 400, small: 60 },
+  lease: UNTOUCHED,
   allowedDuplicates: () => 0,
   expectedDead: (size) => Math.floor(size / 2),
   async play(stage) {
@@ -72,6 +74,7 @@ export const refusedStarts: Scenario = {
   name: "refused-starts",
   what: "workers are started on a Redis that evicts, with a wrong password, and with a user that may not XREADGROUP: none starts, each says which, and all is well once it is mended",
   sizes: { ladder: 100, small: 20 },
+  lease: UNTOUCHED,
   allowedDuplicates: () => 0,
   async play(stage) {
     const { redis, server } = stage;

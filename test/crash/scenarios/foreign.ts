@@ -3,7 +3,7 @@ import { isLedgerEvent } from "../../../streams/ledger.ts";
 import { foreignEntry } from "../fuzz.ts";
 import { readJournal } from "../journal.ts";
 import { readLedger } from "../oracle.ts";
-import type { Scenario, Stage } from "../scenario.ts";
+import { type Scenario, type Stage, UNTOUCHED } from "../scenario.ts";
 
 const CONCURRENCY = 50;
 
@@ -61,6 +61,7 @@ export const misfits: Scenario = {
   name: "misfits",
   what: "inputs that JSON, Redis or Postgres cannot carry are refused where they are dispatched, each by a typed error, and nothing of them is written",
   sizes: { ladder: 100, small: 20 },
+  lease: UNTOUCHED,
   allowedDuplicates: () => 0,
   hasPostgres: true,
   async play(stage) {

@@ -1,4 +1,4 @@
-import type { Scenario, Stage } from "../scenario.ts";
+import { type Scenario, type Stage, UNTOUCHED } from "../scenario.ts";
 
 /** One poison among many: it dies after exactly `maxDeliveries`, and nobody else does. */
 export const poison: Scenario = {
@@ -36,6 +36,7 @@ export const strangeThrows: Scenario = {
   name: "strange-throws",
   what: "handlers throw null, strings, errors whose getters throw, messages of 10 MB and text that Postgres refuses: each is recorded, projected, and the worker lives",
   sizes: { ladder: 200, small: 40 },
+  lease: UNTOUCHED,
   allowedDuplicates: () => 0,
   expectedDead: (size) => THROWN.length * Math.floor(size / THROWN.length),
   hasPostgres: true,
@@ -54,6 +55,7 @@ export const deafHandlers: Scenario = {
   name: "deaf-handlers",
   what: "a third of the handlers never resolves, another ignores its signal: each fails at its deadline and gives its slot away, and the others run",
   sizes: { ladder: 150, small: 60 },
+  lease: UNTOUCHED,
   allowedDuplicates: () => 0,
   expectedDead: (size) => 2 * Math.floor(size / 3),
   async play(stage) {

@@ -10,6 +10,7 @@ export const linksCut: Scenario = {
   name: "links-cut",
   what: "every connection of every process is cut every two seconds: nothing is stranded with a worker that never got it",
   sizes: { ladder: 5_000, small: 600 },
+  lease: UNTOUCHED,
   allowedDuplicates: () => 0,
   async play(stage) {
     await behindLink(stage, { ms: 20, pauseMs: 80 }, (proxy) => {
@@ -27,6 +28,7 @@ export const repliesLost: Scenario = {
   name: "replies-lost",
   what: "every second call of each connection loses its answer after it was carried out, those of dispatches among them: nothing is doubled",
   sizes: { ladder: 10_000, small: 400 },
+  lease: UNTOUCHED,
   allowedDuplicates: () => 0,
   async play(stage) {
     const brokers = Math.min(40, stage.size / 10);
@@ -44,6 +46,7 @@ export const readsLost: Scenario = {
   name: "reads-lost",
   what: "on each connection the first answer to a blocking read that brings something is lost, and the connection cut: nothing is stranded",
   sizes: { ladder: 3_000, small: 300 },
+  lease: UNTOUCHED,
   allowedDuplicates: () => 0,
   async play(stage) {
     const lost = await behindLink(stage, { ms: 5, inFlight: 50, pauseMs: 50 }, (proxy) => {
@@ -85,7 +88,7 @@ async function behindLink(
   harm: (proxy: FaultyLink) => () => void,
 ): Promise<number> {
   const { proxy, env } = await stage.link();
-  await stage.workers(2, { concurrency: CONCURRENCY, lease: UNTOUCHED }, env);
+  await stage.workers(2, { concurrency: CONCURRENCY }, env);
   const mend = harm(proxy);
   try {
     await stage.produce(stage.size, order, env);

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { laneKeys } from "../../../streams/keys.ts";
-import type { Scenario } from "../scenario.ts";
+import { type Scenario, UNTOUCHED } from "../scenario.ts";
 
 /** More bytes than the ledger of a million runs: the oracle reads all of it. */
 const WHOLE_LEDGER = 8_000_000_000;
@@ -11,6 +11,7 @@ export const manyWaiting: Scenario = {
   name: "many-waiting",
   what: "as many runs as this wait before the first worker comes: its memory stays flat, and a read takes as long as of a short queue",
   sizes: { ladder: 1_000_000, small: 20_000 },
+  lease: UNTOUCHED,
   isAlone: true,
   mostGrowthMb: 24,
   allowedDuplicates: () => 0,
@@ -41,6 +42,7 @@ export const largeBatches: Scenario = {
   name: "large-batches",
   what: "inputs of 10 KB, then of 250 KB, go out as many at once as may be: calls are cut by bytes, so that nobody waits long for Redis",
   sizes: { ladder: 4_000, small: 400 },
+  lease: UNTOUCHED,
   isAlone: true,
   allowedDuplicates: () => 0,
   async play(stage) {

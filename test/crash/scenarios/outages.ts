@@ -4,7 +4,7 @@ import { isLedgerEvent } from "../../../streams/ledger.ts";
 import { readJournal } from "../journal.ts";
 import { readLedger } from "../oracle.ts";
 import type { Refused } from "../programs/order.ts";
-import type { Scenario, Stage } from "../scenario.ts";
+import { type Scenario, type Stage, UNTOUCHED } from "../scenario.ts";
 
 const CONCURRENCY = 20;
 
@@ -43,6 +43,7 @@ export const frozenKiq: Scenario = {
   name: "frozen-kiq",
   what: "Redis is frozen (SIGSTOP) for three times as long as dispatches wait: those that fail say that they are ambiguous, and none of them lands after its error",
   sizes: { ladder: 400, small: 100 },
+  lease: UNTOUCHED,
   allowedDuplicates: () => 0,
   async play(stage) {
     const { server, size } = stage;

@@ -8,7 +8,7 @@ import type { Actor } from "../cast.ts";
 import { openJournal, readJournal } from "../journal.ts";
 import { readLedger } from "../oracle.ts";
 import { FATES } from "../programs/fates.ts";
-import type { Scenario, Stage } from "../scenario.ts";
+import { type Scenario, type Stage, UNTOUCHED } from "../scenario.ts";
 
 const CONCURRENCY = 50;
 
@@ -41,6 +41,7 @@ export const relaySteps: Scenario = {
   name: "relay-steps",
   what: "relays are killed with -9 before and after each of the first requests that they send to Redis and Postgres",
   sizes: { ladder: 320, small: 160 },
+  lease: UNTOUCHED,
   allowedDuplicates: () => 0,
   hasPostgres: true,
   async play(stage) {
@@ -66,6 +67,7 @@ export const topicSteps: Scenario = {
   name: "topic-steps",
   what: "relays that turn events into runs are killed with -9 before and after each of the first requests that they send",
   sizes: { ladder: 1_600, small: 240 },
+  lease: UNTOUCHED,
   allowedDuplicates: () => 0,
   hasPostgres: true,
   async play(stage) {

@@ -12,6 +12,7 @@ export const postgresDown: Scenario = {
   name: "postgres-kill",
   what: "Postgres is killed with -9 and restarted, three times: runs go on meanwhile, and the rows equal the ledger's fold",
   sizes: { ladder: 5_000, small: 1_000 },
+  lease: UNTOUCHED,
   allowedDuplicates: () => 0,
   hasPostgres: true,
   play: (stage) =>
@@ -30,6 +31,7 @@ export const postgresSlow: Scenario = {
   name: "postgres-slow",
   what: "each statement that writes rows takes 300 ms, far longer than the events take to come: runs go on, batches grow, and the rows equal the ledger's fold",
   sizes: { ladder: 5_000, small: 1_000 },
+  lease: UNTOUCHED,
   allowedDuplicates: () => 0,
   hasPostgres: true,
   play: (stage) => whileProjecting(stage, () => withTrigger(stage, "perform pg_sleep(0.3);", 6_000)),
@@ -40,6 +42,7 @@ export const postgresDeadlocks: Scenario = {
   name: "postgres-deadlock",
   what: "another session locks the projector's rows in the other order, so that Postgres breaks one deadlock after the other: the rows equal the ledger's fold",
   sizes: { ladder: 5_000, small: 1_000 },
+  lease: UNTOUCHED,
   allowedDuplicates: () => 0,
   hasPostgres: true,
   postgresArgs: ["-c", "deadlock_timeout=20ms"],
@@ -56,6 +59,7 @@ export const postgresFull: Scenario = {
   name: "postgres-full",
   what: "the disk of the rows is full for some seconds (a small one, mounted for it; where that is not allowed, a trigger raises the same SQLSTATE 53100): runs go on, the projector waits, and the rows equal the ledger's fold",
   sizes: { ladder: 5_000, small: 1_000 },
+  lease: UNTOUCHED,
   allowedDuplicates: () => 0,
   hasPostgres: true,
   play: (stage) => whileProjecting(stage, () => withClient(stage, (client) => whileFull(stage, client, 4_000))),
@@ -77,7 +81,7 @@ const FULL = "raise exception 'could not extend file: no space left on device' u
 
 /** Has a worker and a projector at work while something happens, and until all runs have ended. */
 async function whileProjecting(stage: Stage, harm: () => Promise<unknown>): Promise<void> {
-  await stage.workers(1, { concurrency: CONCURRENCY, lease: UNTOUCHED });
+  await stage.workers(1, { concurrency: CONCURRENCY });
   await stage.projector();
   const produced = stage.produce(stage.size, PACED);
   await tablesAreThere(stage);

@@ -8,10 +8,11 @@ export const projectorKilled: Scenario = {
   name: "projector-kill",
   what: "the projector is killed with -9 about twice a second, and replaced: the rows equal the ledger's fold",
   sizes: { ladder: 6_000, small: 1_500 },
+  lease: UNTOUCHED,
   allowedDuplicates: () => 0,
   hasPostgres: true,
   async play(stage) {
-    await stage.workers(1, { concurrency: CONCURRENCY, lease: UNTOUCHED });
+    await stage.workers(1, { concurrency: CONCURRENCY });
     let projector = await stage.projector();
     const done = new AbortController();
     const killing = (async () => {
@@ -33,10 +34,11 @@ export const projectorsAtOnce: Scenario = {
   name: "projectors-at-once",
   what: "five projectors at once, frozen and thawed in turn: nothing is counted twice",
   sizes: { ladder: 6_000, small: 1_500 },
+  lease: UNTOUCHED,
   allowedDuplicates: () => 0,
   hasPostgres: true,
   async play(stage) {
-    await stage.workers(1, { concurrency: CONCURRENCY, lease: UNTOUCHED });
+    await stage.workers(1, { concurrency: CONCURRENCY });
     const projectors = await Promise.all(Array.from({ length: 5 }, () => stage.projector()));
     const produced = stage.produce(stage.size, { inFlight: 50, pauseMs: 100, ms: 5 });
     for (const projector of projectors) {

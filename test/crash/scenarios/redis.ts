@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { LedgerEvent } from "../../../streams/events.ts";
 import { readLedger } from "../oracle.ts";
-import type { Scenario, Stage } from "../scenario.ts";
+import { type Scenario, type Stage, UNTOUCHED } from "../scenario.ts";
 
 const CONCURRENCY = 20;
 
@@ -31,6 +31,7 @@ export const scriptsFlushed: Scenario = {
   name: "scripts-flushed",
   what: "SCRIPT FLUSH every 200 ms",
   sizes: { ladder: 5_000, small: 600 },
+  lease: UNTOUCHED,
   allowedDuplicates: () => 0,
   async play(stage) {
     await stage.workers(2, { concurrency: CONCURRENCY });
@@ -89,6 +90,7 @@ export const sigtermWhileReading: Scenario = {
   name: "sigterm-while-reading",
   what: "idle workers get SIGTERM just as work comes in: what was delivered with the consumer's end is not lost",
   sizes: { ladder: 400, small: 60 },
+  lease: UNTOUCHED,
   allowedDuplicates: () => 0,
   async play(stage) {
     const rounds = 6;

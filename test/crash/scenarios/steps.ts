@@ -1,4 +1,4 @@
-import type { Scenario, Stage } from "../scenario.ts";
+import { type Scenario, type Stage, UNTOUCHED } from "../scenario.ts";
 
 /** How many processes are walked through their steps at once. */
 const AT_ONCE = 3;
@@ -31,6 +31,7 @@ export const projectorSteps: Scenario = {
   name: "projector-steps",
   what: "projectors are killed with -9 before and after each of the first requests that they send to Redis and Postgres",
   sizes: { ladder: 640, small: 160 },
+  lease: UNTOUCHED,
   allowedDuplicates: () => 0,
   hasPostgres: true,
   async play(stage) {

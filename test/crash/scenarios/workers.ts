@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { Scenario, Stage } from "../scenario.ts";
+import { type Scenario, type Stage, UNTOUCHED } from "../scenario.ts";
 
 const CONCURRENCY = 20;
 
@@ -48,6 +48,7 @@ export const sigtermInGrace: Scenario = {
   name: "sigterm-in-grace",
   what: "SIGTERM with work in flight that ends within the grace: nothing is run twice",
   sizes: { ladder: 2_000, small: 300 },
+  lease: UNTOUCHED,
   allowedDuplicates: () => 0,
   async play(stage) {
     await stage.workers(2, { concurrency: CONCURRENCY });
