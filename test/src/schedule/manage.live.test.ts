@@ -4,57 +4,13 @@ import { z } from "zod";
 import { contract } from "../../../src/define/contract.ts";
 import { cron } from "../../../src/define/cron.ts";
 import { engineOf } from "../../../src/engine.ts";
-import { type Definition, readDefinition, writeDefinition } from "../../../src/schedule/definition.ts";
 import { createScheduler } from "../../../src/scheduler.ts";
 import { readSchedules } from "../../../streams/cron.ts";
-import type { LedgerEvent } from "../../../streams/events.ts";
-import type { Lane } from "../../../streams/lane.ts";
 import { eventually } from "../../support/servers.ts";
-import { openWork, type TestWork } from "../../support/work.ts";
 import { outcomeOf, testScheduler } from "./rig.ts";
+import { application, backdate, definitionOf, ofType, startScheduler } from "./run-time.ts";
 
 const MINUTE = 60_000;
-
-/** An application whose task takes an input, and tells of what it was run with. */
-async function application(policies: { readonly queue?: string } = {}) {
-  const work = await openWork();
-  const ran: { readonly team: string; readonly trigger: string | undefined; readonly previous: Date | undefined }[] =
-    [];
-  const report = work.broker.task({
-    name: "report",
-    ...policies,
-    input: z.object({ team: z.string(), size: z.number().default(7) }),
-    run({ team }, _deps, { slot }) {
-      ran.push({ team, trigger: slot?.trigger, previous: slot?.previous });
-    },
-  });
-  const lane: Lane = { ...(await engineOf(work.broker).lane("default")), redis: work.redis };
-  return { work, ran, report, lane, schedules: work.broker.schedules };
-}
-
-async function definitionOf(lane: Lane, id: string): Promise<Definition> {
-  const definition = readDefinition((await readSchedules(lane, [id]))[0]?.definition);
-  assert.ok(definition !== undefined);
-  return definition;
-}
-
-/** Has a schedule be as old as that: hours are not waited for. */
-async function backdate(lane: Lane, id: string, ageMs: number, changes: Partial<Definition> = {}): Promise<void> {
-  const definition = await definitionOf(lane, id);
-  const at = Math.floor(Date.now() / MINUTE) * MINUTE - ageMs;
-  const text = writeDefinition({ ...definition, changedAt: at, createdAt: at, ...changes });
-  await lane.redis.hset(lane.keys.cron, `definition:${id}`, text);
-}
-
-async function startScheduler(work: TestWork) {
-  const scheduler = createScheduler(work.another());
-  scheduler.run();
-  return scheduler;
-}
-
-function ofType<T extends LedgerEvent["type"]>(events: readonly LedgerEvent[], type: T): LedgerEvent<T>[] {
-  return events.filter((one) => one.type === type) as LedgerEvent<T>[];
-}
 
 test("a schedule is kept with its input as it travels, recorded once, and listed with its next slots", async () => {
   const { work, report, lane, schedules } = await application();
@@ -189,36 +145,6 @@ test("what the code of schedulers declares can be paused and triggered, and neit
   await lane.redis.hset(lane.keys.cron, "seen:nightly", 1); // a minute later
   await schedules.remove("nightly");
   assert.deepEqual(await schedules.list(), []);
-});
-
-test("a paused schedule fires nothing; resumed, its misfire policy decides, and the ledger says that it was paused", async () => {
-  const { work, report, lane, schedules } = await application();
-  await using _work = work;
-  await schedules.upsert("r", { task: report, cron: "* * * * *", input: { team: "a" }, misfire: "skip" });
-  await schedules.pause("r");
-  await schedules.pause("r");
-  const age = 10 * MINUTE;
-  await backdate(lane, "r", age, { pausedAt: Math.floor(Date.now() / MINUTE) * MINUTE - age + 1 });
-  const { id } = await schedules.trigger("r");
-  work.work();
-  const [ending] = await work.ledger.ended([id]);
-  assert.equal(ending?.type, "run.succeeded");
-  await schedules.resume("r");
-  await using _scheduler = await startScheduler(work);
-  const missed = await eventually(
-    async () => {
-      const all = ofType((await outcomeOf(lane)).events, "slot.missed");
-      return all.length > 0 && all;
-    },
-    { timeoutMs: 60_000 },
-  );
-  assert.deepEqual(
-    missed.map(({ reason }) => reason),
-    ["paused"],
-  );
-  assert.ok((missed[0]?.missedCount ?? 0) >= 9);
-  const told = (await outcomeOf(lane)).events.map(({ type }) => type).filter((type) => type.startsWith("schedule."));
-  assert.deepEqual(told, ["schedule.upserted", "schedule.paused", "schedule.resumed"]);
 });
 
 test("the overlap policy of a schedule goes with its runs: the task itself has none", async () => {
