@@ -9,6 +9,12 @@ const WORTH_IT = 0.75;
 const MOST_BYTES = 268_435_456;
 /** Of zstd's levels the quickest but one: the higher ones take twice the time for a twentieth of the size. */
 const OPTIONS = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
+/** Up to so many characters, what is sized for large inputs would cost more to clear than to use: a fifth of the time. */
+const SMALL = 16_384;
+const SMALL_OPTIONS = {
+  params: { ...OPTIONS.params, [constants.ZSTD_c_windowLog]: 14, [constants.ZSTD_c_hashLog]: 12 },
+  chunkSize: 8_192,
+};
 
 /**
  * An input on its way: the entry's body, what its `meta` says of it, and what the event tells. An input of 2 KiB or more goes as base64 of
@@ -67,7 +73,7 @@ function unpackEvent(event: unknown): unknown {
 }
 
 function pack(json: string): string | undefined {
-  const packed = zstdCompressSync(json, OPTIONS).toString("base64");
+  const packed = zstdCompressSync(json, json.length <= SMALL ? SMALL_OPTIONS : OPTIONS).toString("base64");
   return packed.length <= json.length * WORTH_IT ? packed : undefined;
 }
 

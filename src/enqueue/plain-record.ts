@@ -1,5 +1,6 @@
 import type { EnqueueRecord } from "../../streams/enqueue.ts";
 import type { EventDraft } from "../../streams/events.ts";
+import type { Parcel } from "../../streams/packed.ts";
 import type { CurrentRun } from "../current-run.ts";
 
 /** A dispatch of which nothing was said but its input, of a task's first version. */
@@ -7,8 +8,8 @@ export interface PlainDispatch {
   /** An id of ours: it goes into JSON as it is. */
   readonly run: string;
   readonly task: string;
-  /** JSON of the input, short enough not to be packed; empty for none. */
-  readonly body: string;
+  /** The input, as it travels. */
+  readonly parcel: Parcel;
   readonly nowMs: number;
   readonly parent: Pick<CurrentRun, "run" | "root"> | undefined;
   readonly traceparent: string | undefined;
@@ -17,8 +18,9 @@ export interface PlainDispatch {
 
 /** What goes to Redis for a plain dispatch. Its texts are put together by hand, since nearly all dispatches are such: to have JSON write them was a sixth of a dispatch in bulk. */
 export function plainRecord(dispatch: PlainDispatch): EnqueueRecord {
-  const { run, task, body, nowMs, parent, traceparent, isOfMany } = dispatch;
-  const event: Writable<EventDraft<"run.enqueued">> = { type: "run.enqueued", run, task };
+  const { run, task, parcel, nowMs, parent, traceparent, isOfMany } = dispatch;
+  const event: Writable<EventDraft<"run.enqueued"> & Parcel["event"]> = { type: "run.enqueued", run, task };
+  if (parcel.event.packed !== undefined) event.packed = parcel.event.packed;
   let shared = ""; // by the entry's meta and the event
   if (parent !== undefined) {
     event.parent = parent.run;
@@ -33,18 +35,24 @@ export function plainRecord(dispatch: PlainDispatch): EnqueueRecord {
       shared += ',"isOfMany":true';
     }
   }
-  const input = body === "" ? "" : `,"input":${body}`;
+  const { codec } = parcel.meta;
   return {
     run,
     task,
-    meta: `{"enqueuedAt":${nowMs}${shared}}`,
-    body,
+    meta: `{"enqueuedAt":${nowMs}${codec === undefined ? "" : `,"codec":"${codec}"`}${shared}}`,
+    body: parcel.body,
     expires: 0,
     dueAt: 0,
     key: undefined,
     event,
-    eventJson: `{"type":"run.enqueued","run":"${run}","task":${JSON.stringify(task)}${shared}${input}}`,
+    eventJson: `{"type":"run.enqueued","run":"${run}","task":${JSON.stringify(task)}${shared}${inputOf(parcel)}}`,
   };
+}
+
+/** As the event's member. Base64 needs no escape. */
+function inputOf({ event, inputJson }: Parcel): string {
+  if (event.packed !== undefined) return `,"packed":"${event.packed}"`;
+  return inputJson === undefined ? "" : `,"input":${inputJson}`;
 }
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };

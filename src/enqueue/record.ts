@@ -2,7 +2,7 @@ import type { EnqueueRecord } from "../../streams/enqueue.ts";
 import type { EntryMeta } from "../../streams/entry.ts";
 import type { EventDraft } from "../../streams/events.ts";
 import type { Lane } from "../../streams/lane.ts";
-import { PACK_FROM_LENGTH, toParcel } from "../../streams/packed.ts";
+import { toParcel } from "../../streams/packed.ts";
 import { type CurrentRun, currentRun } from "../current-run.ts";
 import { DEFAULTS } from "../defaults.ts";
 import { isNothingSaid, type ResolvedDispatch } from "../define/resolve-dispatch.ts";
@@ -38,7 +38,7 @@ export function toRecord(lane: Lane, dispatch: Dispatch): EnqueueRecord {
   const carrier = given?.traceparent === undefined ? parent?.carrier : given; // who traces nothing hands on what came in
   if (isPlain(dispatch) && carrier?.tracestate === undefined) {
     const traceparent = carrier?.traceparent;
-    return plainRecord({ run, task: task.name, body, nowMs: now, parent, traceparent, isOfMany });
+    return plainRecord({ run, task: task.name, parcel: toParcel(body), nowMs: now, parent, traceparent, isOfMany });
   }
   const dueAt = said.atMs ?? (said.delayMs === undefined ? 0 : now + said.delayMs);
   const isLater = dueAt > now;
@@ -75,9 +75,8 @@ export function toRecord(lane: Lane, dispatch: Dispatch): EnqueueRecord {
 }
 
 /** True when nothing is said of it but its input, which is what nearly all dispatches say. */
-function isPlain({ said, key, task, body }: Dispatch): boolean {
-  const isShort = body.length < PACK_FROM_LENGTH;
-  return isNothingSaid(said) && key === undefined && task.version === DEFAULTS.version && isShort;
+function isPlain({ said, key, task }: Dispatch): boolean {
+  return isNothingSaid(said) && key === undefined && task.version === DEFAULTS.version;
 }
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
