@@ -6,12 +6,12 @@ export interface Fullness {
 
 const ASK_EVERY_MS = 200;
 
-/** Knows nothing yet: the first dispatch asks. */
-export function createFullness(): Fullness {
+/** Knows nothing yet: the first dispatch asks. `clock` in ms, from whenever. */
+export function createFullness(clock: () => number = () => performance.now()): Fullness {
   let askedAt = Number.NEGATIVE_INFINITY;
   return {
     asks() {
-      const now = performance.now();
+      const now = clock();
       if (now - askedAt < ASK_EVERY_MS) return false;
       askedAt = now;
       return true;
