@@ -12,16 +12,14 @@ export interface Scope {
   readonly fromMs?: number | undefined;
 }
 
-/** So few rows that those which are missing are better put in without a comparison. */
-const FEW_ROWS = 10_000;
-
-/** Whether a live table has hardly a row of the namespace: it was emptied, or made anew. */
-export async function isNearlyEmpty(session: Session, { live, namespace }: Shadow): Promise<boolean> {
+/** Whether a live table has hardly a row of the namespace beside its shadow: it was emptied, or made anew. What is missing is then better put in without a comparison. */
+export async function isNearlyEmpty(session: Session, { table, live, namespace }: Shadow): Promise<boolean> {
   const rows = await rowsOf(
     session,
     z.object({ isFew: z.boolean() }),
     statement(
-      `select count(*) < ${FEW_ROWS} as "isFew" from (select from ${live.name} where namespace = $1 limit ${FEW_ROWS}) few`,
+      `select (select count(*) from (select from ${live.name} where namespace = $1 limit folded.count / 10 + 1) few) <= folded.count / 10 as "isFew"
+       from (select count(*) as count from ${table.name}) folded`,
       [namespace],
     ),
   );
