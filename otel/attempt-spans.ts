@@ -11,6 +11,7 @@ import {
 } from "@opentelemetry/api";
 import type { Carrier, Ended, Execution, Hook } from "../src/middleware.ts";
 import { GROUP, NAMES, SYSTEM, spanName } from "./attributes.ts";
+import { withBaggage } from "./baggage.ts";
 import type { RunContexts } from "./contexts.ts";
 import { type ChosenIds, idsOfAttempt, type SpanIds } from "./ids.ts";
 import { isChild, type Linkage, linksOf, linkToDelivery } from "./linkage.ts";
@@ -22,6 +23,8 @@ import type { IsKept } from "./sampling.ts";
 export interface AttemptTracing {
   readonly tracer: Tracer;
   readonly linkage: Linkage;
+  /** Whether what is dispatched within takes the baggage along. */
+  readonly propagateBaggage: boolean;
   /** What of an input stands on the span; undefined: nothing. */
   readonly input: ((input: unknown, task: string) => string | undefined) | undefined;
   /** Undefined: the SDK gives spans ids of its own. */
@@ -34,20 +37,20 @@ export interface AttemptTracing {
 
 /** A span around an attempt, which is active while the handler runs. Next to nothing when sampling leaves it out: that is asked first. */
 export function traceAttempt(tracing: AttemptTracing, execution: Execution): Hook<Ended> | undefined {
-  const { linkage, isKept } = tracing;
+  const { linkage, propagateBaggage, isKept } = tracing;
   const { carrier } = execution;
   const dispatch = isChild(execution, linkage) ? parentOf(carrier) : undefined;
   if (isKept !== undefined && dispatch !== undefined && !isKept(dispatch, dispatch.traceId))
     return leaveOutBelow(tracing, carrier);
   const ids = tracing.ids === undefined ? undefined : idsOfAttempt(execution);
   if (isKept !== undefined && dispatch === undefined && ids !== undefined && !isKept(undefined, ids.traceId))
-    return leaveOut(tracing, ids);
-  const parent = dispatch === undefined ? ROOT_CONTEXT : extract(carrier);
+    return leaveOut(tracing, ids, carrier);
+  const parent = dispatch === undefined ? withBaggage(ROOT_CONTEXT, carrier.baggage) : extract(carrier);
   const span = startAttempt({ tracing, execution, parent, ids });
   const active = trace.setSpan(parent, span);
   const end = (ended: Ended) => endAttempt(span, ended);
-  if (tracing.contexts !== undefined) return { carrier: inject(active), context: active, end };
-  return { carrier: inject(active), ...within(active), end };
+  if (tracing.contexts !== undefined) return { carrier: inject(active, propagateBaggage), context: active, end };
+  return { carrier: inject(active, propagateBaggage), ...within(active), end };
 }
 
 /** Of an attempt that would have been below its dispatch: whatever the handler does belongs to the dispatch's trace, which is left out as well. */
@@ -56,8 +59,9 @@ function leaveOutBelow({ contexts }: AttemptTracing, carrier: Carrier): Hook<End
 }
 
 /** Of one that would have begun a trace: whatever the handler does is left out with it, under the ids that it has when it is rebuilt. */
-function leaveOut({ contexts }: AttemptTracing, ids: SpanIds): Hook<Ended> {
-  const carrier = { traceparent: formatTraceparent({ ...ids, traceFlags: TraceFlags.NONE }) };
+function leaveOut({ contexts }: AttemptTracing, ids: SpanIds, { baggage }: Carrier): Hook<Ended> {
+  const traceparent = formatTraceparent({ ...ids, traceFlags: TraceFlags.NONE });
+  const carrier = baggage === undefined ? { traceparent } : { traceparent, baggage };
   return contexts === undefined ? { carrier, ...within(extract(carrier)) } : { carrier };
 }
 

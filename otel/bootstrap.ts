@@ -67,7 +67,9 @@ export async function startTelemetry(options: TelemetryOptions = {}): Promise<Te
   const gauges = measure({ lanes: options.lanes });
   const hung: Middleware[] = [];
   if (process.env.OTEL_TRACES_EXPORTER !== "none")
-    hung.push(tracing({ ...options, ids, isKept: sampling?.isKept, contexts }));
+    hung.push(
+      tracing({ propagateBaggage: isBaggageAsked(process.env), ...options, ids, isKept: sampling?.isKept, contexts }),
+    );
   if (metricReaders.length > 0) hung.push(metering({ instruments: book.instruments }));
   if (process.env.OTEL_LOGS_EXPORTER !== "none") hung.push(logging());
   processMiddleware().push(...hung);
@@ -85,6 +87,11 @@ export async function startTelemetry(options: TelemetryOptions = {}): Promise<Te
 
 /** What a second start gives: the first one ends it all. */
 const idle: Telemetry = { shutdown: async () => {}, droppedCount: () => 0, [Symbol.asyncDispose]: async () => {} };
+
+/** The SDK propagates baggage by default; here, where it is kept in a queue, it has to be named. */
+function isBaggageAsked(env: Environment): boolean {
+  return env.OTEL_PROPAGATORS?.split(",").some((name) => name.trim() === "baggage") ?? false;
+}
 
 function setDefaults(env: NodeJS.ProcessEnv): void {
   env.OTEL_SERVICE_NAME ??= "tasktrail";

@@ -11,6 +11,7 @@ import {
 } from "@opentelemetry/api";
 import type { Hook, Sending, Sent } from "../src/middleware.ts";
 import { NAMES, SYSTEM, spanName } from "./attributes.ts";
+import { packBaggage } from "./baggage.ts";
 import type { RunContexts } from "./contexts.ts";
 import { idsOfDispatch } from "./ids.ts";
 import { markFailed } from "./mark-failed.ts";
@@ -20,6 +21,8 @@ import type { IsKept } from "./sampling.ts";
 /** What spans of dispatches are made with. */
 export interface DispatchTracing {
   readonly tracer: Tracer;
+  /** Whether the baggage that is active travels along. */
+  readonly propagateBaggage: boolean;
   /** Undefined: only the SDK knows which spans it keeps. */
   readonly isKept: IsKept | undefined;
   /** Undefined: the SDK's context manager is not ours. */
@@ -27,19 +30,20 @@ export interface DispatchTracing {
 }
 
 /** A span around a dispatch; its context travels with the runs. */
-export function traceDispatch({ tracer, isKept, contexts }: DispatchTracing, sending: Sending): Hook<Sent> {
+export function traceDispatch(tracing: DispatchTracing, sending: Sending): Hook<Sent> {
+  const { tracer, propagateBaggage, isKept, contexts } = tracing;
   // A slot that is due is nobody's request; one that was asked for is that of whoever asked.
   const isFiring = sending.cron !== undefined && sending.cron.trigger !== "manual";
   const active = (contexts?.manager ?? context).active();
   const around = isFiring ? trace.deleteSpan(active) : active;
   const leftOut = isKept === undefined ? undefined : leftOutOf(isKept, sending, around);
-  if (leftOut !== undefined) return leaveOut(contexts, around, leftOut);
+  if (leftOut !== undefined) return leaveOut(tracing, around, leftOut);
   const name = isFiring ? spanName.fire(sending.cron.schedule) : spanName.enqueue(sending.queue);
   const kind = isFiring ? SpanKind.INTERNAL : SpanKind.PRODUCER;
   const span = tracer.startSpan(name, { kind, attributes: attributesOf(sending) }, around);
   const inside = trace.setSpan(around, span);
   return {
-    carrier: inject(inside),
+    carrier: inject(inside, propagateBaggage),
     enter: (begin) => context.with(inside, begin),
     end(sent) {
       if ("error" in sent) markFailed(span, sent.error);
@@ -49,11 +53,12 @@ export function traceDispatch({ tracer, isKept, contexts }: DispatchTracing, sen
 }
 
 /** Whatever is done within is left out too. */
-function leaveOut(contexts: RunContexts | undefined, around: Context, leftOut: SpanContext): Hook<Sent> {
+function leaveOut({ contexts, propagateBaggage }: DispatchTracing, around: Context, leftOut: SpanContext): Hook<Sent> {
   const inside = () => trace.setSpanContext(around, leftOut);
   const enter: Hook<Sent>["enter"] =
     contexts === undefined ? (begin) => context.with(inside(), begin) : (begin) => contexts.enter(inside, begin);
-  return { carrier: carrierOf(leftOut), enter };
+  const carrier = propagateBaggage ? { ...carrierOf(leftOut), baggage: packBaggage(around) } : carrierOf(leftOut);
+  return { carrier, enter };
 }
 
 /** The span of a dispatch that sampling leaves out: what is not made has the ids that a rebuilt one has. Undefined when it is to be made. */

@@ -9,15 +9,17 @@ import {
   trace,
 } from "@opentelemetry/api";
 import type { Carrier } from "../src/middleware.ts";
+import { packBaggage, withBaggage } from "./baggage.ts";
 
 // W3C Trace Context, level 1. Spelt here and not left to the process' propagators: these may be set to another format,
 // and what stands in entries and in the ledger is read by other processes, years later.
 const TRACEPARENT = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})$/;
 
-/** The trace context that is active, as it travels with a run. Empty without an SDK. Baggage stays behind: what travels is kept for years. */
-export function inject(active: Context = context.active()): Carrier {
+/** The trace context that is active, as it travels with a run. Empty without an SDK. Baggage stays behind unless it was asked for: it may hold what nobody else may read. */
+export function inject(active: Context = context.active(), propagateBaggage = false): Carrier {
   const found = trace.getSpanContext(active);
-  return found === undefined || found.traceId === INVALID_TRACEID ? {} : carrierOf(found);
+  if (found === undefined || found.traceId === INVALID_TRACEID) return {};
+  return propagateBaggage ? { ...carrierOf(found), baggage: packBaggage(active) } : carrierOf(found);
 }
 
 /** A span, as it travels with what it has caused. */
@@ -50,10 +52,11 @@ export function parentOf({ traceparent }: Carrier): Pick<SpanContext, "traceId" 
   return { traceId: traceparent.slice(3, 35), traceFlags: Number.parseInt(traceparent.slice(-2), 16) & 1 };
 }
 
-/** A context whose parent is where the carrier came from. */
+/** A context whose parent is where the carrier came from, with the baggage that came along. */
 export function extract(carrier: Carrier): Context {
   const found = spanContextOf(carrier);
-  return found === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, found);
+  const bare = withBaggage(ROOT_CONTEXT, carrier.baggage);
+  return found === undefined ? bare : trace.setSpanContext(bare, found);
 }
 
 /** A link to where a carrier came from, as a list of none or one. */

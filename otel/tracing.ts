@@ -15,6 +15,8 @@ export interface TracingOptions {
   readonly linkage?: Linkage | undefined;
   /** Where spans go. Default: the provider that the SDK has registered. */
   readonly provider?: TracerProvider | undefined;
+  /** Whether the baggage that is active at a dispatch travels with its runs, and is active again in their handlers. Default false. */
+  readonly propagateBaggage?: boolean | undefined;
   /** What of a run's input stands on its span, as `tasktrail.input`: leave out what nobody may read. Default: nothing. */
   readonly input?: ((input: unknown, task: string) => string | undefined) | undefined;
   /** The id generator that the provider uses, when it is ours: attempts then have ids that other processes can derive. */
@@ -28,9 +30,9 @@ export interface TracingOptions {
 /** Turns dispatches, attempts, fired slots and projected batches into spans. */
 export function tracing(options: TracingOptions = {}): Middleware {
   const tracer = (options.provider ?? trace).getTracer(SCOPE);
-  const { linkage = "auto", input, ids, isKept, contexts } = options;
-  const attempts: AttemptTracing = { tracer, linkage, input, ids, isKept, contexts };
-  const dispatches: DispatchTracing = { tracer, isKept, contexts };
+  const { linkage = "auto", propagateBaggage = false, input, ids, isKept, contexts } = options;
+  const attempts: AttemptTracing = { tracer, linkage, propagateBaggage, input, ids, isKept, contexts };
+  const dispatches: DispatchTracing = { tracer, propagateBaggage, isKept, contexts };
   return {
     name: "tasktrail.tracing",
     isIdle: options.provider === undefined ? deafness() : () => false,

@@ -4,6 +4,8 @@ import type { LedgerEvent } from "../streams/events.ts";
 export interface Carrier {
   readonly traceparent?: string | undefined;
   readonly tracestate?: string | undefined;
+  /** W3C Baggage, where it was asked for. Stands in the run's entry, and on no event. */
+  readonly baggage?: string | undefined;
 }
 
 /** A dispatch on its way to Redis. */

@@ -30,6 +30,8 @@ export interface EntryMeta {
   readonly cron?: EntrySlot | undefined;
   readonly traceparent?: string | undefined;
   readonly tracestate?: string | undefined;
+  /** W3C Baggage, where the dispatching process was asked to hand it on. */
+  readonly baggage?: string | undefined;
   /** Set when the trace context is that of a dispatch of many runs. */
   readonly isOfMany?: boolean | undefined;
   /** The trace context of the attempt before, for a link. */

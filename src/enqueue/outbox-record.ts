@@ -31,7 +31,13 @@ const outboxRecord = z.object({
     timeoutMs: ms.optional(),
     retry: retry.optional(),
   }),
-  carrier: z.object({ traceparent: z.string().optional(), tracestate: z.string().optional() }).optional(),
+  carrier: z
+    .object({
+      traceparent: z.string().optional(),
+      tracestate: z.string().optional(),
+      baggage: z.string().optional(),
+    })
+    .optional(),
   parent: z.object({ run: z.string(), root: z.string() }).optional(),
 });
 

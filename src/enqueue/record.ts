@@ -36,7 +36,7 @@ export function toRecord(lane: Lane, dispatch: Dispatch): EnqueueRecord {
   const now = Math.trunc(dispatch.nowMs ?? lane.clock.now());
   const parent = dispatch.parent ?? currentRun.getStore();
   const carrier = given?.traceparent === undefined ? parent?.carrier : given; // who traces nothing hands on what came in
-  if (isPlain(dispatch) && carrier?.tracestate === undefined) {
+  if (isPlain(dispatch) && carrier?.tracestate === undefined && carrier?.baggage === undefined) {
     const traceparent = carrier?.traceparent;
     return plainRecord({ run, task: task.name, parcel: toParcel(body), nowMs: now, parent, traceparent, isOfMany });
   }
@@ -62,6 +62,7 @@ export function toRecord(lane: Lane, dispatch: Dispatch): EnqueueRecord {
   if (carrier?.traceparent !== undefined) {
     meta.traceparent = event.traceparent = carrier.traceparent;
     if (carrier.tracestate !== undefined) meta.tracestate = event.tracestate = carrier.tracestate;
+    if (carrier.baggage !== undefined) meta.baggage = carrier.baggage;
     if (isOfMany) meta.isOfMany = event.isOfMany = true;
   }
   const { body: packed, inputJson } = parcel;

@@ -98,6 +98,7 @@ export function readMeta(text: string): EntryMeta | undefined {
     areTexts(
       value.traceparent,
       value.tracestate,
+      value.baggage,
       value.previousTraceparent,
       value.parent,
       value.root,

@@ -139,8 +139,9 @@ function patienceMs(timeoutMs: number): number {
 }
 
 /** That of its dispatch. */
-function carrierOf({ traceparent, tracestate }: Launch["meta"]): Carrier {
-  return traceparent === undefined ? none : { traceparent, tracestate };
+function carrierOf({ traceparent, tracestate, baggage }: Launch["meta"]): Carrier {
+  if (traceparent === undefined) return none;
+  return baggage === undefined ? { traceparent, tracestate } : { traceparent, tracestate, baggage };
 }
 const none: Carrier = Object.freeze({});
 
