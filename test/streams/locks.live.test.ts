@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { openRedis } from "../../streams/connect.ts";
 import { laneKeys } from "../../streams/keys.ts";
 import { type HeldLock, type Locks, LockUnavailable, openLocks } from "../../streams/locks.ts";
-import { testNamespace } from "../support/servers.ts";
+import { eventually, testNamespace } from "../support/servers.ts";
 import { connect, privateRedis } from "./live-lane.ts";
 
 let redis: Redis;
@@ -75,8 +74,8 @@ describe("a lock that is held", () => {
     await redis.set(name, "run-2");
     assert.equal(await lock.extend(30_000), false);
     assert.equal(await redis.get(name), "run-2");
-    const short = await taken(locks, newName(), "run-1", 20);
-    await delay(40);
+    const short = await taken(locks, newName(), "run-1", 300);
+    await eventually(async () => (await redis.exists(short.name)) === 0);
     assert.equal(await short.extend(30_000), false);
   });
 
