@@ -141,7 +141,7 @@ export interface PastSlots {
   readonly firedCount: number;
 }
 
-/** Moves schedules on to where the archive knows that they had come. Never back. Undefined: another projector repairs the lane. Throws CallFailed. */
+/** Moves schedules that the lane has on to where the archive knows that they had come. Never back. Undefined: another projector repairs the lane. Throws CallFailed. */
 export async function recallSlots(
   lane: Lane,
   { token, slots }: { readonly token: string; readonly slots: readonly PastSlots[] },

@@ -1,4 +1,5 @@
--- Moves schedules on to slots that the archive knows to be past, where the lane has lost how far they had come: so that no slot fires twice. Never back.
+-- Moves schedules on to slots that the archive knows to be past, where the lane has lost how far they had come: so that no slot fires twice. Never back,
+-- and none that the lane does not have: it may have been removed, and one that is made anew begins with the present.
 --
 -- KEYS: 1 meta  2 cron  3 tasks
 -- ARGV: 1 token of the repair, then, 4 each: schedule  last slot (ms)  last slot that made a run (ms, "" none)  how many made runs
@@ -11,7 +12,8 @@ if redis.call('HGET', meta, 'repair') ~= ARGV[1] then return { 'lost', now } end
 local moved = 0
 for i = 2, #ARGV, 4 do
   local schedule, last, fired, count = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
-  local known = redis.call('HMGET', cron, 'last:' .. schedule, 'fired:' .. schedule, 'count:' .. schedule)
+  local known = redis.call('HMGET', cron, 'last:' .. schedule, 'fired:' .. schedule, 'count:' .. schedule, 'definition:' .. schedule)
+  if not known[4] then last, fired, count = '-1', '', '0' end
   if tonumber(known[1] or '-1') < tonumber(last) then
     redis.call('HSET', cron, 'last:' .. schedule, last)
     moved = moved + 1
