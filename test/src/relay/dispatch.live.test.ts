@@ -89,9 +89,9 @@ test("delays, keys, labels and the rest travel with a row; a delay is counted fr
     expires: "2h",
     retry: { attempts: 9 },
   } as const;
+  const same: string[] = [];
   const written = await stage.pool.transaction(async (session) => {
-    await note.with({ session, key: "k" }).kiq({ n: 1 });
-    await note.with({ session, key: "k" }).kiq({ n: 1 });
+    for (let n = 0; n < 3; n += 1) same.push((await note.with({ session, key: "k" }).kiq({ n })).id);
     return note.with({ session, queue: "other", ...options }).kiq({ n: 2 });
   });
   stage.run(createRelay(stage.broker));
@@ -104,6 +104,11 @@ test("delays, keys, labels and the rest travel with a row; a delay is counted fr
   assert.ok(Math.abs(scheduled.dueAt - at - 3_600_000) < 60_000);
   const events = await stage.ledger.waitFor((all) => all.some((event) => event.type === "outbox.relayed") && all);
   assert.equal(events.filter((event) => event.type === "run.enqueued").length, 1);
+  const [first, ...others] = same;
+  assert.deepEqual(
+    events.filter((event) => event.type === "run.joined").map(({ run, existing }) => [run, existing]),
+    others.map((run) => [run, first]),
+  );
 });
 
 test("a dispatch whose key another run has leads to that run, in this process and in another", async () => {
