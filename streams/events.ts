@@ -1,200 +1,10 @@
-import { z } from "zod";
+import type { z } from "zod";
+import type { eventSchemas, recordedError } from "./event-schemas.ts";
 
-/** The version that new events are written in. Older ones are lifted by `upcasters.ts` when they are read. */
-export const EVENT_VERSION = 1;
+export { EVENT_VERSION } from "./event-version.ts";
 
-/** An error as the ledger keeps it: normalised, cut to size, and free of what Postgres cannot store. */
-export const recordedError = z.object({
-  /** The error's class or code, of few different values: `TypeError`, `ECONNREFUSED`. */
-  type: z.string(),
-  message: z.string(),
-  stack: z.string().optional(),
-  code: z.string().optional(),
-  /** The same for errors that differ only in numbers, ids and paths. */
-  fingerprint: z.string(),
-  truncated: z.boolean().optional(),
-});
 /** An error as the ledger keeps it. */
 export type RecordedError = z.infer<typeof recordedError>;
-
-const ms = z.number();
-const count = z.int().nonnegative();
-
-const recorded = z.object({
-  v: z.literal(EVENT_VERSION),
-  /** When it happened, in milliseconds since 1970 on Redis' clock. */
-  at: ms,
-  /** Where it stands: `queue/incarnation/ms-seq/index`. Given by readers; never stored. */
-  position: z.string().optional(),
-  /** The W3C trace context in which it happened. */
-  traceparent: z.string().optional(),
-  /** The trace id of `traceparent`. Given by readers; never stored. */
-  traceId: z.string().optional(),
-});
-
-const ofRun = recorded.extend({ run: z.string(), task: z.string(), queue: z.string() });
-const ofAttempt = ofRun.extend({ attempt: count, delivery: count, worker: z.string() });
-const ofSlot = recorded.extend({ schedule: z.string(), task: z.string(), queue: z.string(), slot: ms });
-const ofWorker = recorded.extend({ worker: z.string(), queue: z.string() });
-const ofLane = recorded.extend({ queue: z.string() });
-const ofSchedule = recorded.extend({ schedule: z.string(), task: z.string(), queue: z.string() });
-
-/** Why a slot fired: on time, late, asked for by a backfill, or by hand. */
-export const slotTrigger = z.enum(["schedule", "catch_up", "backfill", "manual"]);
-
-const lifecycle = {
-  "run.enqueued": ofRun.extend({
-    input: z.unknown().optional(),
-    /** Stands in for a large input as it is stored: base64 of zstd of its JSON. Readers hand on `input`. */
-    packed: z.string().optional(),
-    taskVersion: count.optional(),
-    /** Not before then. */
-    dueAt: ms.optional(),
-    expiresAt: ms.optional(),
-    key: z.string().optional(),
-    schedule: z.string().optional(),
-    slot: ms.optional(),
-    trigger: slotTrigger.optional(),
-    parent: z.string().optional(),
-    root: z.string().optional(),
-    redriveOf: z.string().optional(),
-    /** Set when its trace context is that of a dispatch of many runs. */
-    isOfMany: z.boolean().optional(),
-    labels: z.record(z.string(), z.string()).optional(),
-    /** What else travels with the run, so that its entry can be made again from the archive: policies of this run alone, and others. */
-    timeoutMs: ms.optional(),
-    retry: z.record(z.string(), z.unknown()).optional(),
-    keyUntil: ms.optional(),
-    timezone: z.string().optional(),
-    previousSlot: ms.optional(),
-    lock: z.object({ overlap: z.enum(["skip", "allow", "queue_one", "cancel_other"]), ttlMs: ms }).optional(),
-    isOwed: z.boolean().optional(),
-    tracestate: z.string().optional(),
-  }),
-  "run.due": ofRun.extend({ attempt: count.optional() }),
-  "run.started": ofAttempt.extend({
-    /** Milliseconds from being due to being started. */
-    waitedMs: ms.optional(),
-    schedule: z.string().optional(),
-    slot: ms.optional(),
-  }),
-  "run.failed": ofAttempt.extend({ error: recordedError, durationMs: ms, retryAt: ms.optional() }),
-  "run.released": ofRun.extend({ attempt: count, delivery: count, worker: z.string(), from: z.string() }),
-  "run.redelivered": ofRun.extend({ attempt: count, delivery: count, from: z.string(), to: z.string() }),
-  "run.deferred": ofRun.extend({
-    attempt: count.optional(),
-    reason: z.string(),
-    retryAt: ms,
-    worker: z.string().optional(),
-  }),
-  "run.recovered": ofRun.extend({ attempt: count, delivery: count, to: z.string() }),
-  /** Redis had lost it with its tail, and it is back from the archive. */
-  "run.restored": ofRun.extend({
-    reason: z.string().optional(),
-    attempt: count.optional(),
-    /** Not before then. */
-    dueAt: ms.optional(),
-  }),
-
-  "run.succeeded": ofAttempt.extend({ durationMs: ms, result: z.unknown().optional() }),
-  "run.died": ofRun.extend({
-    /** `attempts`, `poison`, `unknown_task`, `invalid_input`, `undecodable`, `expired`; open, for those to come. */
-    reason: z.string(),
-    attempt: count.optional(),
-    delivery: count.optional(),
-    worker: z.string().optional(),
-    error: recordedError.optional(),
-    durationMs: ms.optional(),
-  }),
-  "run.cancelled": ofRun.extend({
-    reason: z.string().optional(),
-    attempt: count.optional(),
-    worker: z.string().optional(),
-    durationMs: ms.optional(),
-  }),
-  "run.skipped": ofRun.extend({
-    reason: z.string(),
-    /** The run that held the overlap lock. */
-    holder: z.string().optional(),
-    schedule: z.string().optional(),
-    slot: ms.optional(),
-    attempt: count.optional(),
-    worker: z.string().optional(),
-  }),
-  /** Its entry was gone while a worker held it. The run's id is known only when the archive is asked for it. */
-  "run.lost": recorded.extend({
-    queue: z.string(),
-    /** Empty for a scheduled run, which had none yet. */
-    entry: z.string(),
-    run: z.string().optional(),
-    task: z.string().optional(),
-    /** The worker that held it. */
-    from: z.string().optional(),
-  }),
-} as const;
-
-const notes = {
-  "run.progressed": ofAttempt.extend({ done: z.number(), total: z.number().optional(), note: z.string().optional() }),
-  "run.cancel_requested": recorded.extend({
-    queue: z.string(),
-    run: z.string(),
-    task: z.string().optional(),
-    reason: z.string().optional(),
-  }),
-  "run.fenced": ofAttempt.extend({ refused: z.string() }),
-  /** A dispatch of the outbox whose key another run had: it has become no run, and `existing` stands for it. */
-  "run.joined": ofRun.extend({ existing: z.string() }),
-  "run.redriven": ofRun.extend({ as: z.string() }),
-  /** Its entry came back with a history of before its ending, which the archive has: the entry is gone again. */
-  "run.withdrawn": ofRun.extend({ ending: z.string(), reason: z.string() }),
-  "run.overran": ofAttempt.extend({ reason: z.string() }),
-  "slot.fired": ofSlot.extend({
-    run: z.string(),
-    trigger: slotTrigger,
-    lateMs: ms,
-    timezone: z.string(),
-    scheduledLocal: z.string().optional(),
-  }),
-  "slot.skipped": ofSlot.extend({ run: z.string().optional(), reason: z.string(), holder: z.string().optional() }),
-  /** The slots from `slot` to `until`, both included, did not fire. */
-  "slot.missed": ofSlot.extend({
-    until: ms,
-    missedCount: count,
-    /** True when counting was given up: there were `missedCount` of them or more. */
-    isAtLeast: z.boolean().optional(),
-    /** `window`, `cap`, `misfire_skip` or `misfire_fire_once`; open, for those to come. */
-    reason: z.string(),
-  }),
-  "schedule.upserted": ofSchedule.extend({ expression: z.string(), timezone: z.string(), source: z.string() }),
-  "schedule.paused": ofSchedule,
-  "schedule.resumed": ofSchedule,
-  "schedule.removed": ofSchedule,
-  "lane.paused": ofLane,
-  "lane.resumed": ofLane,
-  /** A batch of the outbox was taken into the lane; its runs that are new stand right before it. */
-  "outbox.relayed": ofLane.extend({ batch: count, runCount: count }),
-  /** An event of a topic did not fit the task that subscribes to it, and has become no run. */
-  "event.refused": ofLane.extend({
-    topic: z.string(),
-    group: z.string(),
-    task: z.string(),
-    event: z.string(),
-    /** Its id in the topic's stream. */
-    entry: z.string(),
-    reason: z.string(),
-  }),
-  /** The ledger was not the one that is archived: a new life of the lane begins. */
-  "lane.regressed": ofLane.extend({ expected: z.string(), found: z.string().optional() }),
-  /** What that had cost is mended, as far as the archive knew of it. */
-  "lane.repaired": ofLane.extend({ restoredCount: count, withdrawnCount: count, lostCount: count.optional() }),
-  "ledger.gap": ofLane.extend({ before: z.string(), entryCount: count }),
-  "worker.started": ofWorker.extend({ host: z.string(), pid: z.int(), concurrency: count }),
-  "worker.stopped": ofWorker,
-  "worker.lost": ofWorker.extend({ by: z.string() }),
-} as const;
-
-/** The schema of each event, by its type. */
-export const eventSchemas = { ...lifecycle, ...notes };
 
 /** The name of an event's type. */
 export type EventType = keyof typeof eventSchemas;
@@ -233,8 +43,41 @@ export const TRANSITIONS = [
   "run.restored",
 ] as const satisfies readonly EventType[];
 
+type Note = Exclude<EventType, (typeof ENDINGS)[number] | (typeof TRANSITIONS)[number]>;
+
+/** What may come at any time, and changes nothing. Named here and not read off the schemas: to load those was half of what loading the package took. */
+const notes: Readonly<Record<Note, true>> = {
+  "run.progressed": true,
+  "run.cancel_requested": true,
+  "run.fenced": true,
+  "run.joined": true,
+  "run.redriven": true,
+  "run.withdrawn": true,
+  "run.overran": true,
+  "slot.fired": true,
+  "slot.skipped": true,
+  "slot.missed": true,
+  "schedule.upserted": true,
+  "schedule.paused": true,
+  "schedule.resumed": true,
+  "schedule.removed": true,
+  "lane.paused": true,
+  "lane.resumed": true,
+  "outbox.relayed": true,
+  "event.refused": true,
+  "lane.regressed": true,
+  "lane.repaired": true,
+  "ledger.gap": true,
+  "worker.started": true,
+  "worker.stopped": true,
+  "worker.lost": true,
+};
+
 const endings: ReadonlySet<string> = new Set(ENDINGS);
-const known: ReadonlySet<string> = new Set(Object.keys(eventSchemas));
+
+/** The types of all events that this version knows. */
+export const EVENT_TYPES: readonly EventType[] = [...TRANSITIONS, ...ENDINGS, ...(Object.keys(notes) as Note[])];
+const known: ReadonlySet<string> = new Set(EVENT_TYPES);
 
 /** True when nothing but notes may follow an event of this type. */
 export function isEnding(type: string): boolean {
@@ -244,11 +87,6 @@ export function isEnding(type: string): boolean {
 /** True when this version has a schema for the type. */
 export function isKnown(type: string): type is EventType {
   return known.has(type);
-}
-
-/** The event, checked against its schema. Throws a ZodError that names the field. */
-export function parseEvent(value: { readonly type: EventType }): LedgerEvent {
-  return { type: value.type, ...eventSchemas[value.type].parse(value) } as LedgerEvent;
 }
 
 /** An event as a writer hands it over: `v`, `at`, `queue` and `worker` may come from the batch's header. */

@@ -1,4 +1,4 @@
-import { type EventType, eventSchemas } from "../../streams/events.ts";
+import { EVENT_TYPES, type EventType } from "../../streams/events.ts";
 import { isRunId } from "../../streams/ids.ts";
 import { invalidOption } from "../errors.ts";
 import { checkKeys, checkObject, oneOf, shown } from "./options.ts";
@@ -25,8 +25,6 @@ export interface CheckedQuery extends Omit<LedgerQuery, "from" | "until"> {
   readonly from?: number | undefined;
   readonly until?: number | undefined;
 }
-
-const EVENT_TYPES = Object.keys(eventSchemas) as EventType[];
 
 /** A query, checked. Throws InvalidOption. */
 export function checkQuery(query: LedgerQuery = {}): CheckedQuery {

@@ -1,5 +1,5 @@
 // biome-ignore-all lint/suspicious/noExplicitAny: what is inferred has to be left open, and `unknown` would close it
-import { type EventType, eventSchemas, type LedgerEvent } from "../../streams/events.ts";
+import { EVENT_TYPES, type EventType, type LedgerEvent } from "../../streams/events.ts";
 import { invalidOption } from "../errors.ts";
 import { checkKeys, checkObject, oneOf, shown, wholeNumber } from "./options.ts";
 import { isSchema, type Schema } from "./schema.ts";
@@ -61,7 +61,6 @@ export interface AnyDefinition {
 }
 
 const NAME = /^[a-z_][a-z0-9_]{0,39}$/;
-const EVENT_TYPES = Object.keys(eventSchemas) as EventType[];
 
 /** Declares a projection: a pure fold of the ledger into a table. Throws InvalidOption. */
 export function defineProjection<Row, const Folded extends Frozen<Row>, const Type extends EventType = EventType>(

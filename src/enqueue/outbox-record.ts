@@ -1,7 +1,6 @@
 import { z } from "zod";
 import type { EntryRetry } from "../../streams/entry.ts";
 import { isKeyPart } from "../../streams/keys.ts";
-import type { CurrentRun } from "../current-run.ts";
 import type { ResolvedDispatch } from "../define/resolve-dispatch.ts";
 import type { Dispatch } from "./record.ts";
 
@@ -15,7 +14,7 @@ const retry: z.ZodType<EntryRetry> = z.object({
 });
 
 /** A dispatch as it stands in the outbox. Times are lengths, counted from when it was written; `atMs` alone is an instant. */
-const outboxRecord = z.object({
+export const outboxRecord = z.object({
   v: z.literal(1),
   task: z.string().min(1),
   taskVersion: z.int().positive(),
@@ -40,24 +39,6 @@ const outboxRecord = z.object({
     .optional(),
   parent: z.object({ run: z.string(), root: z.string() }).optional(),
 });
-
-/** The text of a dispatch for the outbox. */
-export function encodeDispatch(dispatch: Dispatch, parent: CurrentRun | undefined): string {
-  const { task, body, key, carrier } = dispatch;
-  const { queue: _, key: __, ...said } = dispatch.said;
-  const record: z.input<typeof outboxRecord> = {
-    v: 1,
-    task: task.name,
-    taskVersion: task.version,
-    body,
-    ...(dispatch.isOfMany ? { isOfMany: true } : {}),
-    key,
-    said,
-    carrier,
-    parent: parent === undefined ? undefined : { run: parent.run, root: parent.root },
-  };
-  return JSON.stringify(record);
-}
 
 /** The dispatch behind its text; `nowMs` is when it was written, on Redis' clock. Throws for what no version of ours has written. */
 export function decodeDispatch(run: string, text: string, nowMs: number): Dispatch {
@@ -86,13 +67,8 @@ export function decodeDispatch(run: string, text: string, nowMs: number): Dispat
   return { task: { name: task, version: taskVersion }, run, body, said: whole, key, carrier, isOfMany, nowMs, parent };
 }
 
-const topicEvent = z.object({ v: z.literal(1), topic: z.string().refine(isKeyPart), event: z.string() });
-
-/** The text of a domain event for the outbox. `event` is its JSON. */
-export function encodeTopicEvent(topic: string, event: string): string {
-  const record: z.input<typeof topicEvent> = { v: 1, topic, event };
-  return JSON.stringify(record);
-}
+/** A domain event as it stands in the outbox. */
+export const topicEvent = z.object({ v: z.literal(1), topic: z.string().refine(isKeyPart), event: z.string() });
 
 /** The domain event behind its text. Throws for what no version of ours has written. */
 export function decodeTopicEvent(text: string): { readonly topic: string; readonly event: string } {

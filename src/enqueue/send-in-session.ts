@@ -7,7 +7,7 @@ import { onceCommitted, statementRunner } from "../define/session.ts";
 import { noOutbox } from "../errors.ts";
 import type { Carrier } from "../middleware.ts";
 import { aroundSend, sendHooks } from "./around-send.ts";
-import { encodeDispatch } from "./outbox-record.ts";
+import { encodeDispatch } from "./encode-outbox.ts";
 import type { SendParts, SendRequest } from "./send.ts";
 
 /** A run that a transaction has written. */

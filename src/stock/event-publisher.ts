@@ -8,7 +8,7 @@ import { type SqlSession, statementRunner } from "../define/session.ts";
 import type { EventPublisher, TopicRecord } from "../define/topic.ts";
 import { type Provider, provider } from "../di/provider.ts";
 import type { Engine } from "../engine.ts";
-import { encodeTopicEvent } from "../enqueue/outbox-record.ts";
+import { encodeTopicEvent } from "../enqueue/encode-outbox.ts";
 import { writeRows } from "../enqueue/send-in-session.ts";
 import { invalidOption, TasktrailError } from "../errors.ts";
 import type { RunContext } from "../run.ts";

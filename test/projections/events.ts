@@ -1,4 +1,5 @@
-import { EVENT_VERSION, type EventType, type LedgerEvent, parseEvent } from "../../streams/events.ts";
+import { parseEvent } from "../../streams/event-schemas.ts";
+import { EVENT_VERSION, type EventType, type LedgerEvent } from "../../streams/events.ts";
 
 /** What tells one example event from another. */
 export interface Example {

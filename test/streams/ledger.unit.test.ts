@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { EVENT_VERSION, eventSchemas, parseEvent } from "../../streams/events.ts";
+import { eventSchemas, parseEvent } from "../../streams/event-schemas.ts";
+import { EVENT_VERSION } from "../../streams/events.ts";
 import {
   batchToken,
   compareIds,

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { ENDINGS, type EventType, eventSchemas, isEnding, TRANSITIONS } from "../../streams/events.ts";
+import { eventSchemas } from "../../streams/event-schemas.ts";
+import { ENDINGS, EVENT_TYPES, type EventType, isEnding, TRANSITIONS } from "../../streams/events.ts";
 import { evolve, firstIllegal, hasEnded, LEGAL, type RunState, stateAfter } from "../../streams/run.ts";
 
 const history = (...types: string[]) => types.map((type) => ({ type }));
@@ -72,6 +73,10 @@ describe("an illegal history", () => {
   test("is passed over for the state: what is recorded is recorded", () => {
     assert.equal(stateAfter(history("run.enqueued", "run.succeeded", "run.started")), "running");
   });
+});
+
+test("the names of event types are those of their schemas", () => {
+  assert.deepEqual(EVENT_TYPES.toSorted(), Object.keys(eventSchemas).sort());
 });
 
 const anyType = fc.constantFrom(...(Object.keys(eventSchemas) as EventType[]), "run.unheard_of", "note");

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { cleanText, fingerprint, recordError } from "../../../src/execute/recorded-error.ts";
-import { recordedError } from "../../../streams/events.ts";
+import { recordedError } from "../../../streams/event-schemas.ts";
 
 test("an error is recorded with its type, message, stack and code", () => {
   const error = Object.assign(new TypeError("it broke"), { code: "E_BROKEN" });
