@@ -56,7 +56,7 @@ test("a ledger that is larger than its projector allows takes no dispatches, unt
 test("or its oldest entries go, the gap is recorded, and its projector goes on behind it", async (t) => {
   const { where, pool, redis, keys, record, settings, look, size } = await anOverfullLane(t, "gap");
   assert.ok((await look()) > 10);
-  assert.ok((await size()) < LIMIT);
+  await eventually(async () => (await size()) < LIMIT || (await look()) < 0); // Redis guesses a stream's size, and lets whole nodes go
   const [first] = (await redis.xrange(keys.events, "-", "+", "COUNT", 1)) as [string, string[]][];
   assert.equal(await redis.hget(keys.meta, "gap"), first?.[0]);
   const projector = startProjector(t, { ...where, settings });
