@@ -54,7 +54,7 @@ async function openProxy(port: number) {
 }
 
 test("dispatches wait for a Redis that is restarted, and each is there once", async () => {
-  await using redis = await startRedis({ durable: true });
+  await using redis = await startRedis({ durable: true, args: ["--appendfsync", "always"] });
   const { broker, count } = openBroker(redis.url);
   await count.kiq({ n: 0 });
   await redis.kill();
