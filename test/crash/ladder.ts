@@ -48,7 +48,8 @@ async function play(scenario: Scenario): Promise<Report> {
 
 const begun = performance.now();
 const played = new Map<Scenario, Report>();
-const waiting = chosen.toSorted((a, b) => Number(b.isAlone ?? false) - Number(a.isAlone ?? false));
+const rank = ({ isAlone = false, isLong = false }: Scenario) => (isAlone ? 0 : isLong ? 1 : 2);
+const waiting = chosen.toSorted((a, b) => rank(a) - rank(b));
 while (waiting[0]?.isAlone) {
   const next = waiting.shift() as Scenario;
   played.set(next, await play(next));

@@ -28,6 +28,8 @@ export interface Scenario {
   readonly mostGrowthMb?: number;
   /** Whether it needs the machine for itself, for what it measures or for how much it does. Default false. */
   readonly isAlone?: boolean;
+  /** Whether it takes minutes at the ladder's size: it is begun early, beside the others. Default false. */
+  readonly isLong?: boolean;
   /** Whether entries are put in that nobody dispatched: their histories begin in the middle. */
   readonly hasForeign?: boolean;
   play(stage: Stage): Promise<void>;

@@ -8,6 +8,7 @@ export const workerSteps: Scenario = {
   name: "worker-steps",
   what: "workers are killed with -9 before and after each of the first requests that they send to Redis",
   sizes: { ladder: 320, small: 120 },
+  isLong: true,
   // A worker at work holds what runs and what it has read ahead; each of the processes may leave as much behind.
   allowedDuplicates: (size) => size * 2,
   async play(stage) {
