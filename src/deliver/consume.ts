@@ -2,7 +2,7 @@ import { ready, reconnectDelayMs, refusal } from "../../streams/connect.ts";
 import { CALL_RECORDS } from "../../streams/enqueue.ts";
 import type { Delivery } from "../../streams/entry.ts";
 import { ensureLane, pause } from "../../streams/lane.ts";
-import { read } from "../../streams/leases.ts";
+import { waitAndRead } from "../../streams/leases.ts";
 import type { Notice } from "../middleware.ts";
 import type { Capacity } from "./capacity.ts";
 import type { Reader } from "./reader.ts";
@@ -73,7 +73,7 @@ async function readOnce(parts: ConsumeParts, signal: AbortSignal): Promise<void>
   const { keys } = workLane.lane;
   const { consumer } = workLane;
   const count = isOneOfMany ? 1 : Math.min(Math.max(1, capacity.room()), CALL_RECORDS);
-  const reading = read(reader.redis, keys, { consumer, count, blockMs: BLOCK_MS });
+  const reading = waitAndRead(reader.redis, keys, { consumer, count, blockMs: BLOCK_MS });
   workLane.reading = reading;
   const deliveries = await answerOf(reader.redis, reading, BLOCK_MS + ANSWER_MS).finally(() => {
     workLane.reading = undefined;

@@ -77,7 +77,7 @@ export function createTaking({ capacity, leaseMs, accept, lose, announce }: Taki
         const count = Math.min(capacity.room(), CALL_RECORDS);
         if (count === 0) return;
         const { redis, keys } = workLane.lane;
-        const reading = read(redis, keys, { consumer: workLane.consumer, count, blockMs: 0 });
+        const reading = read(redis, keys, { consumer: workLane.consumer, count });
         accept(workLane, await answerOf(redis, reading, ANSWER_MS));
       }),
     reclaim: (workLane, signal) =>

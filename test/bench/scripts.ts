@@ -73,7 +73,7 @@ function record(run: string, now: number): EnqueueRecord {
 /** A worker of concurrency 100 that settles so many at a time: the start of each with the end of the one before. */
 async function settleAll(lane: Lane, batch: number): Promise<void> {
   for (;;) {
-    const held = await read(redis, lane.keys, { consumer, count: Math.max(batch, 10), blockMs: 0 });
+    const held = await read(redis, lane.keys, { consumer, count: Math.max(batch, 10) });
     if (held.length === 0) return;
     const settlements = held.flatMap((delivery): Settlement[] => {
       const { run, task } = delivery.entry;

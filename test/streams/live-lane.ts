@@ -89,7 +89,7 @@ export async function aWorker(lane: Lane, consumer: string, leaseMs = LEASE_MS):
 
 /** Reads what waits, as a consumer. */
 export function take(lane: Lane, consumer: string, count = 100): Promise<Delivery[]> {
-  return read(lane.redis, lane.keys, { consumer, count, blockMs: 0 });
+  return read(lane.redis, lane.keys, { consumer, count });
 }
 
 /** Reads one entry, which must be there. */

@@ -223,7 +223,7 @@ describe("while Redis itself was away", () => {
     );
     for (const { consumer, redis: own } of workers) {
       await beat(own, lane.keys, { consumer, leaseMs });
-      assert.equal((await read(own, lane.keys, { consumer, count: 25, blockMs: 0 })).length, 25);
+      assert.equal((await read(own, lane.keys, { consumer, count: 25 })).length, 25);
     }
     const loops = workers.map(async (worker) => {
       const own = sameLane(lane, worker.redis);

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { enqueue } from "../../streams/enqueue.ts";
 import type { Delivery } from "../../streams/entry.ts";
 import { ensureLane, FORMAT, type Lane } from "../../streams/lane.ts";
-import { heldBy, read, receiveAgain, reclaim, recover } from "../../streams/leases.ts";
+import { heldBy, receiveAgain, reclaim, recover, waitAndRead } from "../../streams/leases.ts";
 import { settle } from "../../streams/settle.ts";
 import { entryFields } from "../support/entry.ts";
 import {
@@ -228,9 +228,9 @@ describe("read", () => {
     await using own = await connect();
     const lane = await freshLane(redis);
     const begun = performance.now();
-    assert.deepEqual(await read(own, lane.keys, { consumer: "w", count: 1, blockMs: 50 }), []);
+    assert.deepEqual(await waitAndRead(own, lane.keys, { consumer: "w", count: 1, blockMs: 50 }), []);
     assert.ok(performance.now() - begun >= 45);
-    const waiting = read(own, lane.keys, { consumer: "w", count: 1, blockMs: 5_000 });
+    const waiting = waitAndRead(own, lane.keys, { consumer: "w", count: 1, blockMs: 5_000 });
     const { run } = await enqueueOne(lane);
     assert.equal((await waiting)[0]?.entry.run, run);
   });

@@ -28,7 +28,7 @@ export async function seedLane(url: string, namespace: string, queue = "default"
   const newId = createRunIds(queue);
   const end = async (ending?: (delivery: Settlement["delivery"], attempt: object) => Settlement) => {
     await beat(redis, lane.keys, { consumer: worker, leaseMs: 30_000 });
-    const [delivery] = await read(redis, lane.keys, { consumer: worker, count: 1, blockMs: 0 });
+    const [delivery] = await read(redis, lane.keys, { consumer: worker, count: 1 });
     if (delivery === undefined) throw new Error("nothing waits");
     const attempt = { run: delivery.entry.run, task: delivery.entry.task, attempt: 1, delivery: 1, worker };
     const started: Settlement = {
