@@ -3,7 +3,7 @@ import { createInterface } from "node:readline";
 import { PassThrough, type Readable, type Writable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { createGunzip, createGzip, createZstdCompress, createZstdDecompress } from "node:zlib";
-import type { LedgerEntry } from "../streams/ledger.ts";
+import type { BatchHeader, LedgerEntry } from "../streams/ledger.ts";
 
 /** The format of exported ledgers that this version writes, and the newest that it reads. */
 export const EXPORT_FORMAT = 1;
@@ -37,9 +37,21 @@ export function packingOf(file: string): Packing {
   return file.endsWith(".gz") ? "gzip" : file.endsWith(".zst") ? "zstd" : "none";
 }
 
-/** An entry with its place, as a line. */
+/** An entry with its place, as a line. What its header shares out among events of runs they say themselves, so that whoever has the file alone can pick events by it. */
 export function toExported(queue: string, incarnation: string, { id, header, events }: LedgerEntry): ExportedEntry {
-  return { queue, incarnation, id, header: parsed(header), events: parsed(events) };
+  const head = parsed(header);
+  return { queue, incarnation, id, header: head, events: spelledOut(parsed(events), head) };
+}
+
+function spelledOut(events: unknown, head: unknown): unknown {
+  const { type, task, attempt, delivery } = (head as Partial<BatchHeader>).d ?? {};
+  const isShared = (type ?? task ?? attempt ?? delivery) !== undefined;
+  if (!isShared || !Array.isArray(events)) return events;
+  return events.map((event: unknown) =>
+    typeof event === "object" && event !== null && !Array.isArray(event)
+      ? { type, task, attempt, delivery, ...event }
+      : event,
+  );
 }
 
 /** The entry that a line was made of. */

@@ -1,6 +1,7 @@
 import { packEntry } from "./entry.ts";
 import type { EventDraft } from "./events.ts";
 import { type CallLimits, callScript, type Lane } from "./lane.ts";
+import { encodeEvent, type Shared, sharedBy } from "./ledger.ts";
 import { wholeMs } from "./scripts.ts";
 
 /** Most records in one call. */
@@ -25,7 +26,7 @@ export interface EnqueueRecord {
   readonly event: EventDraft<"run.enqueued">;
   /** JSON of the event's input, when the event itself has none. */
   readonly inputJson?: string | undefined;
-  /** JSON of the event and its input, when it was written already. Of what is due at once. */
+  /** JSON of the event and its input, without type, task and braces, when it was written already. Of what is due at once. */
   readonly eventJson?: string | undefined;
   /** Recorded before it, in the same batch, if the run is new: what made it. */
   readonly before?: EventDraft | undefined;
@@ -112,6 +113,9 @@ export class EnqueueRefused extends Error {
   }
 }
 
+/** What events of dispatches have in common as a rule. Nothing else: a run that became due on its way has an event that the script makes. */
+const SHARED = ["type", "task"] as const;
+
 /** What `enqueue.lua` is called with. */
 export function enqueueCall(
   lane: Lane,
@@ -123,12 +127,16 @@ export function enqueueCall(
   const isPlain = records.every((record) => record.dueAt === 0 && record.key === undefined);
   // Whether a keyed run is new is known to the script alone: then it joins the events. Else they go in ready-made, which is cheaper.
   const isKeyed = records.some((record) => record.key !== undefined);
-  const events = isKeyed ? noEvents : eventsOf(records);
+  const shared = sharedBy(
+    records.flatMap(({ before, event }) => (before === undefined ? event : [before, event])),
+    SHARED,
+  );
+  const events = isKeyed ? noEvents : eventsOf(records, shared);
   const named = [keys.tasks, keys.events, keys.scheduled, keys.scheduledEntries, keys.calls(lane.incarnation)];
   const args: (string | number)[] = [
     call,
     redisDeadline,
-    lane.header(call),
+    lane.header(call, shared),
     events.count,
     events.json,
     isPlain ? "plain" : "mixed",
@@ -139,7 +147,7 @@ export function enqueueCall(
     if (record.key !== undefined) named.push(record.key.name);
     const index = record.key === undefined ? 0 : named.length - 5;
     args.push(wholeMs(record.dueAt), index, Math.max(1, wholeMs(record.key?.ttlMs ?? 0)));
-    const own = isKeyed ? eventTexts(record) : [];
+    const own = isKeyed ? eventTexts(record, shared) : [];
     args.push(own.length, own.join(","));
   }
   return { keys: named, args };
@@ -148,28 +156,35 @@ export function enqueueCall(
 const noEvents = { count: 0, json: "" };
 
 /** What is recorded of all of them, as one text. */
-function eventsOf(records: readonly EnqueueRecord[]): { readonly count: number; readonly json: string } {
+function eventsOf(
+  records: readonly EnqueueRecord[],
+  shared: Shared,
+): { readonly count: number; readonly json: string } {
   let count = 0;
   let json = "";
-  const add = (text: string) => {
-    json += count === 0 ? text : `,${text}`;
-    count += 1;
-  };
   for (const record of records) {
-    if (record.eventJson === undefined) for (const text of eventTexts(record)) add(text);
-    else add(record.eventJson);
+    for (const text of eventTexts(record, shared)) {
+      json += count === 0 ? text : `,${text}`;
+      count += 1;
+    }
   }
   return { count, json: `[${json}]` };
 }
 
 /** What is recorded of a run. A delayed one says until when, since that is the state it begins in. */
-function eventTexts({ before, event, inputJson, eventJson, dueAt }: EnqueueRecord): string[] {
-  if (eventJson !== undefined) return [eventJson];
+function eventTexts({ before, event, inputJson, eventJson, dueAt }: EnqueueRecord, shared: Shared): string[] {
+  if (eventJson !== undefined) return [`{${headOf(event, shared)}${eventJson}}`];
   const isRight = event.dueAt === (dueAt === 0 ? undefined : dueAt);
   const own = isRight ? event : { ...event, dueAt: dueAt === 0 ? undefined : dueAt };
-  const text = JSON.stringify(own);
+  const text = encodeEvent(own, shared);
   const whole = inputJson === undefined ? text : `${text.slice(0, -1)},"input":${inputJson}}`;
-  return before === undefined ? [whole] : [JSON.stringify(before), whole];
+  return before === undefined ? [whole] : [encodeEvent(before, shared), whole];
+}
+
+/** What an event that was written already has to say besides, since its header does not. */
+function headOf({ type, task }: EventDraft<"run.enqueued">, shared: Shared): string {
+  const head = shared.type === undefined ? `"type":"${type}",` : "";
+  return shared.task === undefined ? `${head}"task":${JSON.stringify(task)},` : head;
 }
 
 /** What `enqueue.lua` has answered. */

@@ -4,7 +4,7 @@ import type { Redis } from "ioredis";
 import { ready, reconnectDelayMs, refusal, replaceLink } from "./connect.ts";
 import { createFullness, type Fullness } from "./fullness.ts";
 import { type LaneKeys, laneKeys, queuesKey } from "./keys.ts";
-import { encodeHeader } from "./ledger.ts";
+import { encodeHeader, type Shared } from "./ledger.ts";
 import { runScript, type ScriptName } from "./scripts.ts";
 
 /**
@@ -69,7 +69,7 @@ export interface Lane {
   /** A ledger header for a call. 0 for one that carries no number: its batch gets a token of its own, counted downwards. */
   header(
     call: number,
-    defaults?: { readonly worker?: string; readonly traceparent?: string; readonly at?: number },
+    defaults?: Shared & { readonly worker?: string; readonly traceparent?: string; readonly at?: number },
   ): string;
 }
 
@@ -105,15 +105,10 @@ export function openLane({ redis, namespace, queue, clock = createRedisClock(), 
       if (before !== undefined) await before;
       return { number, done: resolve };
     },
-    header: (call, { worker, traceparent, at = clock.now() } = {}) =>
+    header: (call, { at = clock.now(), ...defaults } = {}) =>
       encodeHeader(
         { incarnation, call: call === 0 ? --unnumbered : call, clockOffsetMs: clock.offsetMs() },
-        {
-          queue,
-          ...(call === 0 ? {} : { at }),
-          ...(worker === undefined ? {} : { worker }),
-          ...(traceparent === undefined ? {} : { traceparent }),
-        },
+        { queue, at: call === 0 ? undefined : at, ...defaults },
       ),
   };
 }

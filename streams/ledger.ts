@@ -19,7 +19,7 @@ export interface BatchHeader {
   /** The writer's clock against Redis', in ms. */
   readonly o?: number | undefined;
   /** What every event of the batch has unless it says otherwise. */
-  readonly d: {
+  readonly d: Shared & {
     readonly v: number;
     readonly queue: string;
     /** Left out when the events say it themselves, as those that scripts make do. */
@@ -27,6 +27,17 @@ export interface BatchHeader {
     readonly worker?: string | undefined;
     readonly traceparent?: string | undefined;
   };
+}
+
+/**
+ * What a header tells of a run's events only when each of them has it, and the same: an event that lacks it would be told to have it, and no event says
+ * that it lacks something.
+ */
+export interface Shared {
+  readonly type?: string | undefined;
+  readonly task?: string | undefined;
+  readonly attempt?: number | undefined;
+  readonly delivery?: number | undefined;
 }
 
 /** A ledger entry as Redis gives it and the archive keeps it. */
@@ -54,9 +65,33 @@ export function encodeHeader(
   return JSON.stringify(header);
 }
 
-/** The events of a batch as they are written. */
-export function encodeEvents(events: readonly EventDraft[]): string {
-  return JSON.stringify(events);
+/** Those of some fields in which all events of a batch agree; none of no events. For the batch's header, and to be left out of the events. */
+export function sharedBy(events: readonly EventDraft[], fields: readonly (keyof Shared)[]): Shared {
+  const shared: Record<string, unknown> = {};
+  const [first] = events as readonly Shared[];
+  for (const field of first === undefined ? [] : fields) {
+    const value = first?.[field];
+    if (value !== undefined && (events as readonly Shared[]).every((event) => event[field] === value))
+      shared[field] = value;
+  }
+  return shared;
+}
+
+/** An event as it is written, without what its header tells. */
+export function encodeEvent(event: EventDraft, { type, task, attempt, delivery }: Shared = {}): string {
+  const own: Record<string, unknown> = { ...event };
+  // What is undefined is not written.
+  if (type !== undefined) own.type = undefined;
+  if (task !== undefined) own.task = undefined;
+  if (attempt !== undefined) own.attempt = undefined;
+  if (delivery !== undefined) own.delivery = undefined;
+  return JSON.stringify(own);
+}
+
+/** The events of a batch as they are written, without what their header tells. Default: it tells nothing that is theirs. */
+export function encodeEvents(events: readonly EventDraft[], shared?: Shared): string {
+  if (shared === undefined) return JSON.stringify(events);
+  return `[${events.map((event) => encodeEvent(event, shared)).join(",")}]`;
 }
 
 /** The batch token: what tells this batch from every other. */
@@ -101,10 +136,10 @@ export function decodeEntry(entry: LedgerEntry, place: Place): (LedgerEvent | Un
 }
 
 function decodeEvent(event: unknown, defaults: object, position: string): LedgerEvent | UnknownEvent {
-  if (event === null || typeof event !== "object" || typeof (event as { type?: unknown }).type !== "string") {
+  const isObject = event !== null && typeof event === "object" && !Array.isArray(event);
+  const given = (isObject ? { ...defaults, ...event } : {}) as UnknownEvent;
+  if (typeof given.type !== "string")
     return { ...(defaults as { at: number }), type: "ledger.malformed", position, why: "not an event" };
-  }
-  const given = { ...defaults, ...event } as UnknownEvent;
   const lifted = lift(given);
   // Ours to write to, unless it is what an upcaster gave: a copy more of each event is what decoding would cost.
   const whole = (lifted === given ? given : { ...lifted }) as Record<string, unknown>;

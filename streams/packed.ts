@@ -52,19 +52,22 @@ export function bodyOf(entry: { readonly body: string }, { codec }: Pick<EntryMe
  * A ledger entry as it is read: its packed inputs are unpacked, so that only Redis and what reads its streams by itself ever see them.
  * What cannot be unpacked stays as it is.
  */
-export function unpackInputs<Entry extends { readonly events: string }>(entry: Entry): Entry {
+export function unpackInputs<Entry extends { readonly header: string; readonly events: string }>(entry: Entry): Entry {
   if (!entry.events.includes('"packed":"')) return entry;
   try {
     const events = JSON.parse(entry.events) as unknown[];
-    return { ...entry, events: JSON.stringify(events.map(unpackEvent)) };
+    const { d } = JSON.parse(entry.header) as { readonly d?: { readonly type?: unknown } };
+    return { ...entry, events: JSON.stringify(events.map((event) => unpackEvent(event, d?.type))) };
   } catch {
     return entry;
   }
 }
 
-function unpackEvent(event: unknown): unknown {
+/** `shared`: the type of an event that tells none, as its batch's header has it. */
+function unpackEvent(event: unknown, shared: unknown): unknown {
   const { packed, ...rest } = event as { readonly type?: unknown; readonly packed?: unknown };
-  if (rest.type !== "run.enqueued" || typeof packed !== "string") return event;
+  const { type } = { type: shared, ...rest };
+  if (type !== "run.enqueued" || typeof packed !== "string") return event;
   try {
     return { ...rest, input: JSON.parse(unpack(packed)) };
   } catch {

@@ -45,7 +45,7 @@ export function plainRecord(dispatch: PlainDispatch): EnqueueRecord {
     dueAt: 0,
     key: undefined,
     event,
-    eventJson: `{"type":"run.enqueued","run":"${run}","task":${JSON.stringify(task)}${shared}${inputOf(parcel)}}`,
+    eventJson: `"run":"${run}"${shared}${inputOf(parcel)}`,
   };
 }
 

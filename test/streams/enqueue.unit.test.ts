@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { CALL_BYTES, CALL_RECORDS, cutIntoCalls } from "../../streams/enqueue.ts";
+import { CALL_BYTES, CALL_RECORDS, cutIntoCalls, type EnqueueRecord, enqueueCall } from "../../streams/enqueue.ts";
 import { ENTRY_FIELD, packEntry, toEntry } from "../../streams/entry.ts";
+import type { UnknownEvent } from "../../streams/events.ts";
+import { type Lane, openLane } from "../../streams/lane.ts";
+import { decodeEntry } from "../../streams/ledger.ts";
 import { wholeMs } from "../../streams/scripts.ts";
 
 const record = (bytes: number) => ({ body: "x".repeat(bytes), meta: "" });
@@ -47,6 +50,73 @@ describe("records are cut into calls", () => {
       }),
       { numRuns: 50 },
     );
+  });
+});
+
+describe("what a call records", () => {
+  const lane = openLane({ redis: {} as Lane["redis"], namespace: "n", queue: "q", incarnation: "i" });
+  const aRecord = (run: string, task: string, more: object = {}): EnqueueRecord => {
+    const event = { type: "run.enqueued", run, task } as const;
+    return { run, task, meta: "{}", body: "", expires: 0, dueAt: 0, key: undefined, event, ...more };
+  };
+  const written = { eventJson: '"run":"c","parent":"p"' };
+  const recorded = (records: readonly EnqueueRecord[]) => {
+    const { args } = enqueueCall(lane, 1, 0, records);
+    const [header = "", count, json = ""] = args.slice(2, 5).map(String);
+    const texts =
+      json === ""
+        ? `[${args
+            .slice(6)
+            .filter((_, at) => at % 6 === 5)
+            .join(",")}]`
+        : json;
+    const { type, task } = JSON.parse(header).d;
+    const told = JSON.parse(texts) as readonly object[];
+    if (json !== "") assert.equal(Number(count), told.length);
+    const read = decodeEntry({ id: "1-0", header, count: told.length, events: texts }, { queue: "q", incarnation: "" });
+    return {
+      shared: { type, task },
+      told,
+      read: read.map((event) => ["type", "task", "run"].map((name) => (event as UnknownEvent)[name])),
+    };
+  };
+
+  test("tells type and task once where all have the same", () => {
+    const { shared, told, read } = recorded([aRecord("a", "t"), aRecord("c", "t", written)]);
+    assert.deepEqual(shared, { type: "run.enqueued", task: "t" });
+    assert.deepEqual(told, [{ run: "a" }, { run: "c", parent: "p" }]);
+    assert.deepEqual(read, [
+      ["run.enqueued", "t", "a"],
+      ["run.enqueued", "t", "c"],
+    ]);
+  });
+
+  test("tells in each event what is not the same in all: the task, or the type when one has another event before it", () => {
+    const tasks = recorded([aRecord("a", "t"), aRecord("c", "u", written)]);
+    assert.deepEqual(tasks.shared, { type: "run.enqueued", task: undefined });
+    assert.deepEqual(tasks.read, [
+      ["run.enqueued", "t", "a"],
+      ["run.enqueued", "u", "c"],
+    ]);
+    const before = { type: "run.redriven", run: "z", task: "t", as: "a" } as const;
+    const types = recorded([aRecord("a", "t", { before }), aRecord("c", "t", written)]);
+    assert.deepEqual(types.shared, { type: undefined, task: "t" });
+    assert.deepEqual(types.read, [
+      ["run.redriven", "t", "z"],
+      ["run.enqueued", "t", "a"],
+      ["run.enqueued", "t", "c"],
+    ]);
+  });
+
+  test("is told in the same way by records with keys, of which the script picks", () => {
+    const key = { name: "{n:q}:key:t:k", ttlMs: 1 };
+    const { shared, told, read } = recorded([aRecord("a", "t", { key }), aRecord("c", "t", written)]);
+    assert.deepEqual(shared, { type: "run.enqueued", task: "t" });
+    assert.deepEqual(told, [{ run: "a" }, { run: "c", parent: "p" }]);
+    assert.deepEqual(read, [
+      ["run.enqueued", "t", "a"],
+      ["run.enqueued", "t", "c"],
+    ]);
   });
 });
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { eventSchemas, parseEvent } from "../../streams/event-schemas.ts";
-import { EVENT_VERSION } from "../../streams/events.ts";
+import { EVENT_VERSION, type EventDraft } from "../../streams/events.ts";
 import {
   batchToken,
   compareIds,
@@ -10,6 +10,7 @@ import {
   encodeEvents,
   encodeHeader,
   isLedgerEvent,
+  sharedBy,
   splitId,
   toLedgerEntry,
 } from "../../streams/ledger.ts";
@@ -67,6 +68,51 @@ describe("a batch", () => {
     assert.match(batchToken("{}"), /undefined/);
   });
 
+  test("is read the same whether its header tells what its events agree in, or each event itself", () => {
+    const some = (texts: readonly string[]) => fc.option(fc.constantFrom(...texts), { nil: undefined });
+    const whole = fc.option(fc.constantFrom(1, 2), { nil: undefined });
+    const event = fc.record(
+      {
+        type: fc.constantFrom("run.due", "run.x"),
+        run: fc.string(),
+        task: some(["t", "u"]),
+        attempt: whole,
+        delivery: whole,
+      },
+      { requiredKeys: ["type", "run"], noNullPrototype: true },
+    );
+    fc.assert(
+      fc.property(fc.array(event, { maxLength: 4 }), fc.boolean(), (made, isAlike) => {
+        const events = (isAlike ? made.map((one) => ({ ...made[0], run: one.run })) : made) as EventDraft[];
+        const shared = sharedBy(events, ["type", "task", "attempt", "delivery"]);
+        const header = encodeHeader(writer, { queue: "q", at: 7, ...shared });
+        assert.deepEqual(
+          decodeEntry(entry(encodeEvents(events, shared), header), place),
+          decodeEntry(entry(encodeEvents(events)), place),
+        );
+      }),
+    );
+  });
+
+  test("tells in its header what all events have and agree in, and leaves it out of them", () => {
+    const due = { type: "run.due", run: "r", task: "t", attempt: 1 } as const;
+    const alike = [due, { ...due, run: "s" }];
+    assert.deepEqual(sharedBy(alike, ["type", "task", "attempt", "delivery"]), {
+      type: "run.due",
+      task: "t",
+      attempt: 1,
+    });
+    assert.deepEqual(sharedBy(alike, ["task"]), { task: "t" });
+    assert.deepEqual(sharedBy([], ["type"]), {});
+    const { attempt: _, ...other } = due;
+    assert.deepEqual(sharedBy([due, other], ["type", "attempt"]), { type: "run.due" });
+    assert.deepEqual(sharedBy([other, due], ["type", "attempt"]), { type: "run.due" });
+    assert.equal(
+      encodeEvents(alike, { type: "run.due", task: "t" }),
+      '[{"run":"r","attempt":1},{"run":"s","attempt":1}]',
+    );
+  });
+
   test("says how far the writer's clock was off, if it was", () => {
     assert.equal(JSON.parse(encodeHeader(writer, { queue: "q", at: 1 })).o, undefined);
     assert.equal(JSON.parse(encodeHeader({ ...writer, clockOffsetMs: -40 }, { queue: "q", at: 1 })).o, -40);
@@ -102,6 +148,16 @@ describe("what cannot be read", () => {
     assert.deepEqual(
       decoded.map(({ position }) => position?.at(-1)),
       ["0", "1", "2", "3", "4", "5"],
+    );
+  });
+
+  test("takes no type from its header: only an event that is one does", () => {
+    const header = encodeHeader(writer, { queue: "q", at: 7, type: "run.due", task: "t" });
+    const decoded = decodeEntry(entry('[5,{"run":"r"},null,{"type":7},"x",[],{"type":"run.x"}]', header), place);
+    const bad = "ledger.malformed";
+    assert.deepEqual(
+      decoded.map(({ type }) => type),
+      [bad, "run.due", bad, bad, bad, bad, "run.x"],
     );
   });
 

@@ -2,15 +2,15 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
-import { decodeEntry, encodeEvents, encodeHeader } from "../../streams/ledger.ts";
+import { decodeEntry, encodeEvents, encodeHeader, type Shared, sharedBy } from "../../streams/ledger.ts";
 import { bodyOf, isKnownCodec, PACK_FROM_LENGTH, toParcel, unpackInputs } from "../../streams/packed.ts";
 
 const large = JSON.stringify({
   lines: Array.from({ length: 200 }, (_, n) => ({ sku: `AB-${n}`, title: "ein Stück" })),
 });
-const whole = (events: string) => ({
+const whole = (events: string, shared: Shared = {}) => ({
   id: "5-1",
-  header: encodeHeader({ incarnation: "w", call: 1, clockOffsetMs: 0 }, { queue: "q", at: 7 }),
+  header: encodeHeader({ incarnation: "w", call: 1, clockOffsetMs: 0 }, { queue: "q", at: 7, ...shared }),
   count: 1,
   events,
 });
@@ -50,6 +50,16 @@ test("an input that has a field named packed is no packed input", () => {
   const input = { packed: toParcel(large).body };
   const entry = whole(encodeEvents([{ type: "run.enqueued", run: "r", task: "t", input }]));
   assert.deepEqual(JSON.parse(unpackInputs(entry).events), [{ type: "run.enqueued", run: "r", task: "t", input }]);
+});
+
+test("a packed input is read in a batch whose header tells the type, and in no event that says another", () => {
+  const { event } = toParcel(large);
+  const told = [{ type: "run.enqueued", run: "r", task: "t", ...event }] as const;
+  const shared = sharedBy(told, ["type", "task"]);
+  const [read] = JSON.parse(unpackInputs(whole(encodeEvents(told, shared), shared)).events);
+  assert.deepEqual(read, { run: "r", input: JSON.parse(large) });
+  const other = whole(`[{"type":"run.other","packed":"${event.packed}"}]`, shared);
+  assert.equal(JSON.parse(unpackInputs(other).events)[0].packed, event.packed);
 });
 
 test("what cannot be unpacked is handed on as it lies there", () => {
