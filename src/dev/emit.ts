@@ -1,6 +1,6 @@
 import { chmodSync, cpSync, existsSync, globSync } from "node:fs";
 import { join } from "node:path";
-import { root, runTool } from "./run.ts";
+import { root, runTypeScript } from "./run.ts";
 
 const COPIED = ["streams/scripts/**/*.lua", "sql/migrations/*.sql", "src/**/*.mjs"];
 
@@ -11,7 +11,7 @@ const COPIED = ["streams/scripts/**/*.lua", "sql/migrations/*.sql", "src/**/*.mj
  * @returns the compiler's exit code
  */
 export async function emit(folder: string): Promise<number> {
-  const { code } = await runTool("tsc", ["-p", "tsconfig.build.json", "--outDir", folder]);
+  const { code } = await runTypeScript(["-p", "tsconfig.build.json", "--outDir", folder]);
   if (code !== 0) return code;
   for (const file of globSync(COPIED, { cwd: root, exclude: ["src/dev/**"] })) {
     cpSync(join(root, file), join(folder, file));

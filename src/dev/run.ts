@@ -23,6 +23,11 @@ export function runTool(name: string, args: readonly string[], options: RunOptio
   return run(join(root, "node_modules", ".bin", name), args, options);
 }
 
+/** Runs the TypeScript that we build with: by its file, since the older ones that tests compile with have a `tsc` too, and one of them got its name in `.bin`. */
+export function runTypeScript(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
+  return run(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), ...args], options);
+}
+
 /** Runs a program in the checkout, and hands it the signals that we get meanwhile. */
 export async function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
   const { capture = false, env = process.env } = options;

@@ -39,12 +39,17 @@ export function parseModule(path: string, text: string): Module {
   return { path, text, tree, imports: findImports(path, tree) };
 }
 
-/** Every node of a tree, outermost first. */
-export function* nodesOf(node: ts.Node): Generator<ts.Node> {
-  yield node;
-  const children: ts.Node[] = [];
-  ts.forEachChild(node, (child) => void children.push(child));
-  for (const child of children) yield* nodesOf(child);
+/** Every node of a tree, in the order of the text. On a stack of its own: nested generators hand each node up through all of them. */
+export function* nodesOf(top: ts.Node): Generator<ts.Node> {
+  const waiting = [top];
+  for (let node = waiting.pop(); node !== undefined; node = waiting.pop()) {
+    yield node;
+    const from = waiting.length;
+    ts.forEachChild(node, (child) => void waiting.push(child));
+    for (let low = from, high = waiting.length - 1; low < high; low++, high--) {
+      [waiting[low], waiting[high]] = [waiting[high] as ts.Node, waiting[low] as ts.Node];
+    }
+  }
 }
 
 function findImports(path: string, tree: ts.SourceFile): Import[] {
@@ -54,7 +59,8 @@ function findImports(path: string, tree: ts.SourceFile): Import[] {
     const target = posix.join(posix.dirname(path), specifier.text);
     found.push({ specifier: specifier.text, isType, isLazy, ...(specifier.text.startsWith(".") ? { target } : {}) });
   };
-  for (const node of nodesOf(tree)) {
+  // Only dynamic imports and import types stand deeper than the statements of the file.
+  for (const node of /\bimport\s*\(/.test(tree.text) ? nodesOf(tree) : tree.statements) {
     // `import { type X }` is not a type import: verbatimModuleSyntax leaves `import {}` in its place.
     if (ts.isImportDeclaration(node)) add(node.moduleSpecifier, node.importClause?.isTypeOnly === true);
     else if (ts.isExportDeclaration(node)) add(node.moduleSpecifier, node.isTypeOnly);

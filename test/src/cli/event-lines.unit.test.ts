@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { eventLine } from "../../../src/cli/event-lines.ts";
 import { eventWords } from "../../../src/cli/event-words.ts";
 import { widthOf } from "../../../src/cli/text.ts";
+import { anyText } from "../../support/texts.ts";
 
 const run = "01a20722-a4d2-7505-aeb9-c2a4f8bd9076";
 const at = Date.UTC(2031, 4, 4, 12, 0, 0, 140);
@@ -44,7 +45,7 @@ test("a line fits the terminal whatever the event holds, once there is room for 
     task: fc.string(),
     run: fc.constant(run),
     at: fc.constant(at),
-    reason: fc.string({ unit: "binary" }),
+    reason: anyText(),
   });
   fc.assert(
     fc.property(event, fc.integer({ min: 64, max: 200 }), fc.boolean(), (one, columns, isLive) => {

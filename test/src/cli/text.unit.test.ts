@@ -2,13 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { clean, cleanLines, fit, pad, widthOf } from "../../../src/cli/text.ts";
+import { anyText } from "../../support/texts.ts";
 
 test("nothing that a terminal acts on is left of a text", () => {
   assert.equal(clean("a\u001b[31mred\u001b[0m\u0007b"), "ared b");
   assert.equal(clean("one\ntwo\r\nthree\u009b2J"), "one two three");
   assert.equal(clean("user\u202egpj.exe"), "usergpj.exe");
   fc.assert(
-    fc.property(fc.string({ unit: "binary" }), (text) => {
+    fc.property(anyText(), (text) => {
       // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
       assert.doesNotMatch(clean(text), /[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/);
     }),

@@ -63,23 +63,31 @@ function changesOf(clocks: (ms: number) => number): number[] {
   return found;
 }
 
-/** Every minute of some hours, with what clocks show then; how far they have leapt just before it; and whether they show it again. */
+/**
+ * Every minute of six hours on either side of a change, with what clocks show then; how far they have leapt just before it; and whether they show it again.
+ * Before the change, which is known to the minute, and from it on they are off UTC by the same.
+ */
 function minutesAround(change: number, clocks: (ms: number) => number) {
+  const offsetAt = (ms: number) => clocks(ms) - ms;
+  const [earlier, later] = [offsetAt(change - MINUTE), offsetAt(change)];
+  assert.ok(
+    earlier === offsetAt(change - 6 * HOUR) && later === offsetAt(change + 6 * HOUR),
+    "one change in half a day",
+  );
+  const wallAt = (ms: number) => ms + (ms < change ? earlier : later);
   const seen = new Set<number>();
-  let before = clocks(change - 6 * HOUR - MINUTE);
   return Array.from({ length: 12 * 60 }, (_, index) => {
     const at = change - 6 * HOUR + index * MINUTE;
-    const wall = clocks(at);
-    const minute = { at, wall, leaptFrom: before, isAgain: seen.has(wall) };
+    const wall = wallAt(at);
+    const minute = { at, wall, leaptFrom: wallAt(at - MINUTE), isAgain: seen.has(wall) };
     seen.add(wall);
-    before = wall;
     return minute;
   });
 }
 
 /** The slots as the rule has them: each time of the wall clock once, unless the change leaves the pattern as it was. */
 function slotsByScan(minutes: ReturnType<typeof minutesAround>, pattern: (typeof patterns)[number]): number[] {
-  const isNamed = (wall: number) => pattern.is(new Date(wall).getUTCHours(), new Date(wall).getUTCMinutes());
+  const isNamed = (wall: number) => pattern.is(Math.floor((wall % DAY) / HOUR), (wall % HOUR) / MINUTE);
   const [first, last] = [minutes[0], minutes.at(-1)];
   const shift = Math.abs(((last?.wall ?? 0) - (last?.at ?? 0) - ((first?.wall ?? 0) - (first?.at ?? 0))) / MINUTE);
   const isEven = pattern.even > 0 && shift % pattern.even === 0;

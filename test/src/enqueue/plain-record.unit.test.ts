@@ -4,16 +4,17 @@ import fc from "fast-check";
 import { plainRecord } from "../../../src/enqueue/plain-record.ts";
 import { createRunIds } from "../../../streams/ids.ts";
 import { toParcel } from "../../../streams/packed.ts";
+import { anyText } from "../../support/texts.ts";
 
 const newRun = createRunIds("default");
-const parent = fc.record({ run: fc.constant(newRun(0)), root: fc.string({ unit: "binary" }) });
+const parent = fc.record({ run: fc.constant(newRun(0)), root: anyText() });
 const dispatch = fc.record({
   run: fc.constantFrom(newRun(1), newRun(2)),
-  task: fc.string({ unit: "binary", minLength: 1 }),
+  task: anyText({ minLength: 1 }),
   body: fc.oneof(fc.constant(""), fc.json(), fc.constant(JSON.stringify("long ".repeat(1_000)))),
   nowMs: fc.nat(),
   parent: fc.option(parent, { nil: undefined }),
-  traceparent: fc.option(fc.string({ unit: "binary" }), { nil: undefined }),
+  traceparent: fc.option(anyText(), { nil: undefined }),
   isOfMany: fc.boolean(),
 });
 
