@@ -69,7 +69,7 @@ export interface Lane {
   /** A ledger header for a call. 0 for one that carries no number: its batch gets a token of its own, counted downwards. */
   header(
     call: number,
-    defaults?: Shared & { readonly worker?: string; readonly traceparent?: string; readonly at?: number },
+    defaults?: Shared & { readonly worker?: string; readonly traceparent?: string; readonly at?: number | undefined },
   ): string;
 }
 

@@ -68,13 +68,16 @@ export function encodeHeader(
 /** Those of some fields in which all events of a batch agree; none of no events. For the batch's header, and to be left out of the events. */
 export function sharedBy(events: readonly EventDraft[], fields: readonly (keyof Shared)[]): Shared {
   const shared: Record<string, unknown> = {};
-  const [first] = events as readonly Shared[];
-  for (const field of first === undefined ? [] : fields) {
-    const value = first?.[field];
-    if (value !== undefined && (events as readonly Shared[]).every((event) => event[field] === value))
-      shared[field] = value;
+  for (const field of fields) {
+    const value = (events[0] as Shared | undefined)?.[field];
+    if (value !== undefined && isInAll(events, field, value)) shared[field] = value;
   }
   return shared;
+}
+
+function isInAll(events: readonly Shared[], field: keyof Shared, value: unknown): boolean {
+  for (const event of events) if (event[field] !== value) return false;
+  return true;
 }
 
 /** An event as it is written, without what its header tells. */
@@ -205,8 +208,19 @@ export async function waitForAny(
 
 /** Compares two stream ids as the two numbers they are. As strings they would compare wrongly. */
 export function compareIds(a: string, b: string): number {
-  // Of the same shape, which nearly all are, they compare as texts, too.
-  if (a.length === b.length && a.indexOf("-") === b.indexOf("-")) return a < b ? -1 : a > b ? 1 : 0;
+  const dash = a.indexOf("-");
+  if (dash < 0 || dash !== b.indexOf("-")) return compareNumbers(a, b);
+  // Of as many digits, which nearly all are, they compare as texts, too; and of the same millisecond the longer is the later.
+  if (a.length !== b.length && isSameUpTo(a, b, dash)) return a.length - b.length;
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function isSameUpTo(a: string, b: string, end: number): boolean {
+  for (let at = 0; at < end; at += 1) if (a.charCodeAt(at) !== b.charCodeAt(at)) return false;
+  return true;
+}
+
+function compareNumbers(a: string, b: string): number {
   const [aMs, aSeq] = splitId(a);
   const [bMs, bSeq] = splitId(b);
   return aMs - bMs || aSeq - bSeq;

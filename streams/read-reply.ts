@@ -59,21 +59,24 @@ export function createReadReply(): ReadReply {
     at = end + LINE_END;
     return isAscii ? value : toUtf8(value);
   };
-  /** An entry, or the key of a stream with how many follow. Undefined: not whole yet. */
+  /** A text, and what follows it. */
   const readPair = <T>(readSecond: () => T | undefined): [string, T] | undefined => {
+    const first = readText();
+    const second = first === undefined ? undefined : readSecond();
+    return first === undefined || second === undefined ? undefined : [first, second];
+  };
+  /** An entry, or the key of a stream with how many follow. What has not come whole yet is begun again. */
+  const readWhole = <T>(readSecond: () => T | undefined): [string, T] | undefined => {
     const from = at;
-    if (readNumber() !== MISSING) {
-      const first = readText();
-      const second = first === undefined ? undefined : readSecond();
-      if (first !== undefined && second !== undefined) return [first, second];
-    }
-    at = from;
-    return undefined;
+    const pair = readNumber() === MISSING ? undefined : readPair(readSecond);
+    if (pair === undefined) at = from;
+    return pair;
   };
   const readFields = (): string[] | null | undefined => {
     const count = readNumber();
     if (count === NULL) return null;
     if (count === MISSING) return undefined;
+    if (count === 2) return readPair(readText); // ours: an array that is made empty, and grows, would take room for 17
     const fields: string[] = [];
     while (fields.length < count) {
       const field = readText();
@@ -92,14 +95,14 @@ export function createReadReply(): ReadReply {
     if (streamsLeft === NULL) return { streams: null };
     while (streamsLeft > 0 || entriesLeft > 0) {
       if (entriesLeft === 0) {
-        const stream = readPair(readCount);
+        const stream = readWhole(readCount);
         if (stream === undefined) return undefined;
         streamsLeft -= 1;
         entriesLeft = stream[1];
         streams.push([stream[0], []]);
         continue;
       }
-      const entry = readPair(readFields);
+      const entry = readWhole(readFields);
       if (entry === undefined) return undefined;
       (streams.at(-1) as [string, RawEntry[]])[1].push(entry);
       entriesLeft -= 1;

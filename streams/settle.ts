@@ -2,7 +2,8 @@ import { type Delivery, ENTRY_VERSION, packEntry, type StreamNumber } from "./en
 import type { EventDraft } from "./events.ts";
 import type { LaneKeys } from "./keys.ts";
 import { type CallLimits, callScript, type Lane } from "./lane.ts";
-import { compareIds, encodeEvents } from "./ledger.ts";
+import { compareIds } from "./ledger.ts";
+import { type PlainEvent, toldOnce, writeAny, writePlain } from "./plain-events.ts";
 import { wholeMs } from "./scripts.ts";
 
 /** Dead entries that a lane keeps, about. The oldest go first; with Postgres they stay in the archive. */
@@ -20,8 +21,8 @@ export interface Move {
 export type Settlement = {
   readonly delivery: Delivery;
   readonly events: readonly EventDraft[];
-  /** JSON of the events, with commas between them, when it was written already. */
-  readonly json?: string | undefined;
+  /** True when all of its events are plain ones, which are written by hand. */
+  readonly isPlain?: boolean | undefined;
 } & (
   | { readonly kind: "started"; readonly isStrike?: boolean }
   | {
@@ -88,22 +89,26 @@ function build(
   { consumer, settlements, notes = [] }: SettleCall,
 ): { keys: string[]; args: (string | number)[]; owners: Settlement[]; events: EventDraft[] } {
   const events: EventDraft[] = [];
+  for (const one of settlements) for (const event of one.events) events.push(event);
+  for (const note of notes) events.push(note);
+  const told = toldOnce(events);
   const built: Built = { keys: fixedKeys(lane), plain: [], operations: [], owners: [] };
   const { endedToo, hasStrike } = survey(settlements);
   const ranges: IdRanges = { 1: ["", ""], 2: ["", ""] };
   let json = "";
   for (const one of settlements) {
-    for (const event of one.events) events.push(event);
-    json = joined(json, one.json ?? encodeEvents(one.events).slice(1, -1));
+    json = joined(
+      json,
+      one.isPlain === true ? writePlain(one.events as readonly PlainEvent[], told) : writeAny(one.events, told),
+    );
     if (one.kind === "started" && one.isStrike !== true && endedToo?.has(one.delivery)) continue; // its ending checks the same token
     widen(ranges[one.delivery.stream], one.delivery.id);
     if (hasStrike || !isPlain(one)) addOperations(lane.keys, built, one);
     else built.plain.push(one);
   }
-  for (const note of notes) events.push(note);
-  json = joined(json, encodeEvents(notes).slice(1, -1));
+  json = joined(json, writeAny(notes, told));
   const { keys, plain, operations, owners } = built;
-  const header = lane.header(call, { worker: consumer });
+  const header = lane.header(call, { worker: consumer, ...told });
   const batch = [consumer, call, header, events.length, `[${json}]`, DEAD_KEPT, ...ranges[1], ...ranges[2]];
   const args = batch.concat(wordsOf(plain), operations);
   return { keys, args, owners: plain.concat(owners), events };

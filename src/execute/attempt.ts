@@ -25,10 +25,10 @@ export interface Attempt extends Timed {
   carrier: Carrier;
   /** What its hooks have active while its handler runs. */
   context: unknown;
-  /** What its events have in common, as JSON within them; empty until its start was written so. */
-  common: string;
   /** By the monotonic clock, in ms. */
   startedAt: number;
+  /** How long its handler took, in ms, once it is over. */
+  durationMs: number;
   /** Why its signal was aborted. The first reason is the one that counts. */
   abortedBy: TasktrailError | undefined;
   /** Its deadline has come: what is waited for now is its handler's answer to the abort. */

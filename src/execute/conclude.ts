@@ -1,6 +1,6 @@
 import type { Settlement } from "../../streams/settle.ts";
 import type { Capacity } from "../deliver/capacity.ts";
-import { letGo } from "../deliver/work-lane.ts";
+import { letGo, type WorkLane } from "../deliver/work-lane.ts";
 import type { Ended, Notice } from "../middleware.ts";
 import type { Attempt } from "./attempt.ts";
 import { judge, type Outcome, type Verdict } from "./outcome.ts";
@@ -11,24 +11,19 @@ import { cancellation, death, retry, success } from "./settlement.ts";
 /** What concluding rests on. */
 export interface ConcludeParts {
   readonly capacity: Capacity;
-  readonly settler: Settler;
+  readonly settlerOf: (workLane: WorkLane) => Settler;
   readonly random: () => number;
   readonly announce: (notice: Notice) => void;
 }
 
-/** An outcome, and how long it took. */
-export interface Concluded {
-  readonly outcome: Outcome;
-  readonly durationMs: number;
-}
-
 /** Judges an attempt that is over, and sends what became of its run on its way. */
-export function conclude(attempt: Attempt, { outcome, durationMs }: Concluded, parts: ConcludeParts): Ended {
+export function conclude(attempt: Attempt, outcome: Outcome, parts: ConcludeParts): Ended {
+  const { hold, policies, abortedBy, record, durationMs } = attempt;
+  const settler = parts.settlerOf(hold.workLane);
   if (outcome.isSuccess && attempt.progress === undefined && attempt.lock === undefined) {
-    parts.settler.conclude(attempt.hold, success(attempt, durationMs)); // nearly all of them: there is nothing to judge
+    settler.conclude(hold, success(attempt, durationMs)); // nearly all of them: there is nothing to judge
     return { kind: "succeeded", durationMs };
   }
-  const { hold, policies, abortedBy, record } = attempt;
   const { entry } = hold.delivery;
   const facts = { task: record.name, run: entry.run };
   const verdict = judge({
@@ -45,13 +40,9 @@ export function conclude(attempt: Attempt, { outcome, durationMs }: Concluded, p
     letGo(hold);
   } else {
     const what = settlementOf(attempt, verdict, durationMs);
-    const whole = progress === undefined ? what : { ...what, events: [progress, ...what.events], json: undefined };
+    const whole = progress === undefined ? what : { ...what, events: [progress, ...what.events], isPlain: false };
     const hasLock = attempt.lock !== undefined;
-    parts.settler.conclude(
-      hold,
-      whole,
-      hasLock ? (accepted) => passLock(attempt, accepted, parts.announce) : undefined,
-    );
+    settler.conclude(hold, whole, hasLock ? (accepted) => passLock(attempt, accepted, parts.announce) : undefined);
   }
   return endedOf(verdict, durationMs);
 }

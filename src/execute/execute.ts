@@ -13,17 +13,15 @@ import { askCancelled } from "../deliver/promote.ts";
 import { type Hold, hold, letGo, type WorkLane } from "../deliver/work-lane.ts";
 import { isTasktrailError, leaseLost } from "../errors.ts";
 import type { Notice } from "../middleware.ts";
-import { createBacklog } from "./backlog.ts";
 import { slotOf } from "./context.ts";
 import { damaged, poison, unknown } from "./death-words.ts";
-import { inspectEntry } from "./inspect-entry.ts";
+import { type Inspected, inspectEntry } from "./inspect-entry.ts";
 import type { Launch, Launcher } from "./launch.ts";
 import { isExclusive, type Overlap } from "./overlap.ts";
+import { createPump } from "./pump.ts";
 import type { Settler } from "./settle.ts";
 import * as settlement from "./settlement.ts";
 
-/** Entries are taken for so long before the event loop gets its turn, in ms: the outcomes of a turn go out together, and answers are read. */
-const SLICE_MS = 3;
 /** The waits of a run whose task nobody here knows, in ms. */
 const UNKNOWN_WAIT_MS = { least: 1_000, most: 30_000 };
 
@@ -67,45 +65,11 @@ interface Fit extends settlement.Unstarted {
 /** Each entry goes through the same steps: read, known, in time, not cancelled, decoded, not poison, not overlapping, started. */
 export function createExecutor(parts: ExecutorParts): Executor {
   const { clock, capacity, launcher, overlap, settlerOf } = parts;
-  const backlog = createBacklog();
-  const suspects = createBacklog();
-  let suspect: { hold: Hold; since: number } | undefined;
-  let isPumping = false;
   let isStopped = false;
 
-  let sliceEndsAt = 0;
-  /** Slots that handlers free within a slice are filled in the same turn of the event loop: a turn for each run would cost more than most runs do. */
-  const schedule = () => {
-    if (isPumping || isStopped) return;
-    isPumping = true;
-    if (clock.elapsed() < sliceEndsAt) queueMicrotask(pump);
-    else setImmediate(turn);
-  };
-  const turn = () => {
-    sliceEndsAt = clock.elapsed() + SLICE_MS;
-    pump();
-  };
-  const pump = () => {
-    let isSliceOver = false;
-    while (!isStopped && !isSliceOver && hasFreeSlot()) {
-      const next = nextHold();
-      if (next === undefined) break;
-      begin(next);
-      isSliceOver = clock.elapsed() > sliceEndsAt;
-    }
-    isPumping = false;
-    if (isSliceOver) schedule();
-  };
-  const hasFreeSlot = () => capacity.countOf("running") < capacity.concurrency;
-  const nextHold = (): Hold | undefined => {
-    const isAlone = suspect !== undefined && clock.elapsed() - suspect.since < parts.suspectAloneMs;
-    return (isAlone ? undefined : suspects.shift()) ?? backlog.shift();
-  };
-
   const queue = (holds: readonly Hold[]) => {
-    if (isStopped) return giveBack(holds);
-    for (const held of holds) if (held.phase === "waiting") (held.delivery.isSuspect ? suspects : backlog).push(held);
-    schedule();
+    if (isStopped) giveBack(holds);
+    else pump.add(holds);
   };
   const giveBack = (holds: readonly Hold[]) => {
     for (const held of holds) {
@@ -119,19 +83,26 @@ export function createExecutor(parts: ExecutorParts): Executor {
     if (held.phase === "waiting") begin(held);
   };
 
+  const inspecting = { task: parts.task, idOf };
   const begin = (held: Hold) => {
-    const { entry, isSuspect, strikes } = held.delivery;
-    const found = inspectEntry(entry, { task: parts.task, idOf: () => idOf(held) });
-    const meta = found.kind === "undecodable" ? undefined : found.meta;
-    const one: settlement.Unstarted = { hold: held, run: found.run, task: found.task, meta };
-    if (found.kind === "undecodable") return die(one, "undecodable", damaged(found.why));
+    const found = inspectEntry(held, inspecting);
+    if (found.kind !== "fit" || held.isCancelled || isLate(held) || isPoison(held)) return turnAway(held, found);
+    const { run, task, meta, record } = found;
+    decode({ hold: held, run, task, meta, record });
+  };
+  const isLate = ({ delivery, workLane }: Hold) =>
+    delivery.entry.expires > 0 && workLane.lane.clock.now() > delivery.entry.expires;
+  /** The first death happened among others, and is no strike: after so many deliveries, one less are strikes. */
+  const isPoison = ({ delivery }: Hold) => delivery.isSuspect && delivery.strikes + 1 >= parts.maxDeliveries;
+  const turnAway = (held: Hold, found: Inspected) => {
+    const { run, task } = found;
+    if (found.kind === "undecodable")
+      return die({ hold: held, run, task, meta: undefined }, "undecodable", damaged(found.why));
+    const one: settlement.Unstarted = { hold: held, run, task, meta: found.meta };
     if (held.isCancelled) return endForGood(one, settlement.cancellationUnstarted(one));
-    if (entry.expires > 0 && held.workLane.lane.clock.now() > entry.expires) return die(one, "expired", undefined);
+    if (isLate(held)) return die(one, "expired", undefined);
     if (found.kind === "unknown") return leave(one, found.reason);
-    const fit: Fit = { ...one, meta: found.meta, record: found.record };
-    // The first death happened among others, and is no strike: after so many deliveries, one less are strikes.
-    if (isSuspect && strikes + 1 >= parts.maxDeliveries) return die(fit, "poison", poison(strikes + 1));
-    decode(fit);
+    die(one, "poison", poison(held.delivery.strikes + 1));
   };
 
   const decode = (fit: Fit) => {
@@ -164,7 +135,7 @@ export function createExecutor(parts: ExecutorParts): Executor {
     capacity.shift(held, "running");
     const policies = policiesOfRun(parts.policiesOf(fit.record), fit.meta);
     const launch: Launch = { hold: held, record: fit.record, meta: fit.meta, policies, input, lock: undefined, onFree };
-    if (held.delivery.isSuspect) suspect = { hold: held, since: clock.elapsed() };
+    if (held.delivery.isSuspect) pump.alone(held);
     if (isExclusive(fit.record, fit.meta)) void enter(fit, launch);
     else launcher.launch(launch);
   };
@@ -211,10 +182,9 @@ export function createExecutor(parts: ExecutorParts): Executor {
     settlerOf(one.hold.workLane).conclude(one.hold, what, onSettled);
     onFree(one.hold);
   };
-  const onFree = (held: Hold) => {
-    if (suspect?.hold === held) suspect = undefined;
-    if (backlog.size() + suspects.size() > 0) schedule();
-  };
+  const { suspectAloneMs } = parts;
+  const pump = createPump({ clock, capacity, suspectAloneMs, begin });
+  const onFree = pump.freed;
 
   return {
     accept(workLane, deliveries) {
@@ -235,15 +205,13 @@ export function createExecutor(parts: ExecutorParts): Executor {
     },
     cancelWaiting,
     handBack(afterMs) {
-      const before = clock.elapsed() - afterMs;
-      // Suspects wait for each other here, and not for slots; elsewhere they would be taken for innocent.
-      const stale = backlog.head((held) => held.since <= before).filter((held) => held.phase === "waiting");
+      const stale = pump.stale(clock.elapsed() - afterMs); // suspects, given elsewhere, would be taken for innocent
       giveBack(stale);
       return stale;
     },
     stopStarting() {
       isStopped = true;
-      giveBack([...backlog.all(), ...suspects.all()]);
+      giveBack(pump.stop());
     },
   };
 }

@@ -1,4 +1,4 @@
-import { ENTRY_VERSION, type Entry, type EntryMeta } from "../../streams/entry.ts";
+import { type Delivery, ENTRY_VERSION, type Entry, type EntryMeta } from "../../streams/entry.ts";
 import { isRunId } from "../../streams/ids.ts";
 import { isKnownCodec } from "../../streams/packed.ts";
 import type { TaskRecord } from "../define/task.ts";
@@ -17,20 +17,24 @@ export type Inspected = { readonly run: string; readonly task: string } & (
 export type UnknownReason = "unknown_task" | "newer_version" | "newer_format";
 
 /** What inspecting rests on. */
-export interface InspectParts {
+export interface InspectParts<Held> {
   readonly task: (name: string) => TaskRecord | undefined;
   /** The id of a run whose entry has none: always the same for the same entry. */
-  readonly idOf: () => string;
+  readonly idOf: (held: Held) => string;
 }
 
-/** Reads an entry. Pure; never throws. */
-export function inspectEntry(entry: Entry, { task: find, idOf }: InspectParts): Inspected {
+/** Reads an entry that is held. Pure; never throws. */
+export function inspectEntry<Held extends { readonly delivery: Pick<Delivery, "entry"> }>(
+  held: Held,
+  { task: find, idOf }: InspectParts<Held>,
+): Inspected {
+  const { entry } = held.delivery;
   const isOurId = isRunId(entry.run);
   const record = find(entry.task);
   const plain = isOurId && record?.run !== undefined && isPlain(entry, record) ? plainMeta(entry.meta) : undefined;
   if (plain !== undefined)
     return { kind: "fit", run: entry.run, task: entry.task, meta: plain, record: record as TaskRecord };
-  const run = isOurId ? entry.run : idOf();
+  const run = isOurId ? entry.run : idOf(held);
   const task = entry.task === "" ? "(none)" : cleanText(entry.task, 200);
   const undecodable = (why: string) => ({ kind: "undecodable", run, task, why }) as const;
   const version = Number(entry.v);

@@ -56,7 +56,6 @@ export function createLauncher(parts: LauncherParts): Launcher {
     abort(attempt, timedOut(record.name, policies.timeoutMs));
   });
 
-  const inboxDeps = createInboxDeps();
   const contextParts: ContextParts = {
     clock,
     note: ({ hold }, event) => settlerOf(hold.workLane).note(event, hold),
@@ -95,10 +94,7 @@ export function createLauncher(parts: LauncherParts): Launcher {
     deadlines.add(attempt);
     parts.onDeadline(attempt.deadlineAt);
     if (attempt.lock !== undefined) attempt.unwatch = watchLock(attempt.lock, () => overrun(attempt, settler));
-    const { scope, maxPayloadBytes } = parts;
-    const context = makeRunContext(attempt, contextParts);
-    const handlerParts = { scope, context, maxPayloadBytes, inboxDeps };
-    runHandler(attempt, handlerParts, (outcome) => finish(attempt, outcome));
+    runHandler(attempt, makeRunContext(attempt, contextParts), handlerParts);
   };
   const overrun = (attempt: Attempt, settler: Settler) => {
     settler.note({ type: "run.overran", ...ofAttempt(attempt), reason: "lock_expired" }, attempt.hold);
@@ -110,14 +106,14 @@ export function createLauncher(parts: LauncherParts): Launcher {
 
   const finish = (attempt: Attempt, outcome: Outcome) => {
     if (attempt.isOver) return;
-    const durationMs = Math.round((clock.elapsed() - attempt.startedAt) * 10) / 10;
-    const { random, announce } = parts;
-    const settler = settlerOf(attempt.hold.workLane);
+    attempt.durationMs = Math.round((clock.elapsed() - attempt.startedAt) * 10) / 10;
     attempt.isOver = true;
     deadlines.remove(attempt);
     attempt.unwatch?.();
-    free(attempt, conclude(attempt, { outcome, durationMs }, { capacity, settler, random, announce }));
+    free(attempt, conclude(attempt, outcome, parts));
   };
+  const { scope, maxPayloadBytes } = parts;
+  const handlerParts = { scope, maxPayloadBytes, inboxDeps: createInboxDeps(), finish };
   const forget = (attempt: Attempt) => {
     capacity.shift(attempt.hold, "gone");
     letGo(attempt.hold);
@@ -158,8 +154,8 @@ function attemptOf({ hold, record, meta, policies, input, lock, onFree }: Launch
     effects: [],
     carrier: carrierOf(meta),
     context: undefined,
-    common: "",
     startedAt: 0,
+    durationMs: 0,
     deadlineAt: 0,
     abortedBy: undefined,
     isDue: false,

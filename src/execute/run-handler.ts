@@ -9,24 +9,25 @@ import { doneOnce, type InboxDeps, withInbox } from "./inbox.ts";
 import { applyAfter, invoke } from "./invoke.ts";
 import type { Outcome } from "./outcome.ts";
 
-/** What a handler runs with. */
+/** What handlers run with. */
 export interface HandlerParts {
   readonly scope: WorkerScope;
-  readonly context: RunContext;
   readonly maxPayloadBytes: number;
   readonly inboxDeps: InboxDeps;
+  /** Hears how an attempt came out. */
+  readonly finish: (attempt: Attempt, outcome: Outcome) => void;
 }
 
 /** Runs an attempt's handler with its dependencies. `finish` hears how it came out, at once when there was nothing to wait for. */
-export function runHandler(attempt: Attempt, parts: HandlerParts, finish: (outcome: Outcome) => void): void {
+export function runHandler(attempt: Attempt, context: RunContext, parts: HandlerParts): void {
   const record = recordOf(attempt, parts);
   if (isBare(record)) {
-    runBare(attempt, parts, finish);
+    runBare(attempt, context, parts);
     return;
   }
   const { input, effects } = attempt;
-  const { scope, context, maxPayloadBytes } = parts;
-  const fail = (error: unknown) => finish(failure(attempt, error));
+  const { scope, maxPayloadBytes, finish } = parts;
+  const fail = (error: unknown) => finish(attempt, failure(attempt, error));
   const keep = (given: unknown) => keepResult(attempt, given, maxPayloadBytes);
   let result: unknown;
   try {
@@ -36,8 +37,8 @@ export function runHandler(attempt: Attempt, parts: HandlerParts, finish: (outco
     fail(error);
     return;
   }
-  if (isPromise(result)) result.then((value) => finish({ isSuccess: true, value }), fail);
-  else finish({ isSuccess: true, value: result });
+  if (isPromise(result)) result.then((value) => finish(attempt, { isSuccess: true, value }), fail);
+  else finish(attempt, { isSuccess: true, value: result });
 }
 
 /** The task as it is, or with its inbox around the handler. */
@@ -55,36 +56,42 @@ function isBare({ deps }: TaskRecord): boolean {
 }
 
 /** A handler without dependencies: nothing could roll back, and nothing has to close when it is abandoned, so that no promise is made between its own and its end. */
-function runBare(
-  attempt: Attempt,
-  { context, maxPayloadBytes }: HandlerParts,
-  finish: (outcome: Outcome) => void,
-): void {
-  const { record, input, effects } = attempt;
-  const fail = (error: unknown) => finish(failure(attempt, error));
-  const succeed = (value: unknown) => finish({ isSuccess: true, value });
-  const take = (value: unknown) => {
-    if (attempt.isOver) return; // nobody waits for it any more
-    let kept: unknown;
-    try {
-      kept = write(attempt, value, maxPayloadBytes);
-      if (effects.length > 0) kept = currentRun.run(asCurrent(attempt), applyAfter, effects, kept);
-    } catch (error) {
-      return fail(error);
-    }
-    if (isPromise(kept)) kept.then(succeed, fail);
-    else succeed(kept);
-  };
+function runBare(attempt: Attempt, context: RunContext, parts: HandlerParts): void {
+  const { record, input } = attempt;
   let given: unknown;
   try {
     given = currentRun.run(asCurrent(attempt), record.run as NonNullable<TaskRecord["run"]>, input, none, context);
   } catch (error) {
-    fail(error);
+    parts.finish(attempt, failure(attempt, error));
     return;
   }
-  if (isPromise(given)) given.then(take, fail);
-  else take(given);
+  if (!isPromise(given)) takeBare(attempt, given, parts);
+  else
+    given.then(
+      (value) => takeBare(attempt, value, parts),
+      (error) => parts.finish(attempt, failure(attempt, error)),
+    );
 }
+
+function takeBare(attempt: Attempt, value: unknown, { maxPayloadBytes, finish }: HandlerParts): void {
+  if (attempt.isOver) return; // nobody waits for it any more
+  const { effects } = attempt;
+  let kept: unknown;
+  try {
+    kept = write(attempt, value, maxPayloadBytes);
+    if (effects.length > 0) kept = currentRun.run(asCurrent(attempt), applyAfter, effects, kept);
+  } catch (error) {
+    finish(attempt, failure(attempt, error));
+    return;
+  }
+  if (!isPromise(kept)) finish(attempt, { isSuccess: true, value: kept });
+  else
+    kept.then(
+      (done) => finish(attempt, { isSuccess: true, value: done }),
+      (error) => finish(attempt, failure(attempt, error)),
+    );
+}
+
 const none: Readonly<Record<string, unknown>> = Object.freeze({});
 
 function asCurrent({ meta, carrier, context, hold }: Attempt): CurrentRun {

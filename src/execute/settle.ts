@@ -76,9 +76,9 @@ export function createSettler({ workLane, capacity, onFenced, announce, signal }
       next?.onDone?.(undefined);
     },
   });
-  const begin = (hold: Hold, { events, json }: Start, onDone?: Outgoing["onDone"]) => {
+  const begin = (hold: Hold, { events, isPlain }: Start, onDone?: Outgoing["onDone"]) => {
     const isStrike = onDone !== undefined;
-    const item = outgoing(hold, { kind: "started", delivery: hold.delivery, events, json, isStrike }, onDone);
+    const item = outgoing(hold, { kind: "started", delivery: hold.delivery, events, isPlain, isStrike }, onDone);
     // What is struck is awaited before it goes on: nothing may join it.
     item.isSent = isStrike;
     hold.start = item;
@@ -103,7 +103,7 @@ export function createSettler({ workLane, capacity, onFenced, announce, signal }
       }
       // Nothing was sent yet: the start goes in the same breath, and the ending's fence stands for both.
       hold.start = undefined;
-      first.settlement = after(first.settlement.events, settlement, first.settlement.json);
+      first.settlement = after(first.settlement.events, settlement, first.settlement.isPlain);
       first.bytes += bytesOf(settlement);
       first.onDone = onSettled;
     },
@@ -113,10 +113,9 @@ export function createSettler({ workLane, capacity, onFenced, announce, signal }
 }
 
 /** A settlement with the events that come before its own. */
-function after(before: readonly EventDraft[], settlement: Settlement, jsonBefore?: string): Settlement {
-  const { events, json } = settlement;
-  const whole = jsonBefore === undefined || json === undefined ? undefined : `${jsonBefore},${json}`;
-  return { ...settlement, events: before.concat(events), json: whole };
+function after(before: readonly EventDraft[], settlement: Settlement, isPlainBefore = false): Settlement {
+  const events = before.concat(settlement.events);
+  return { ...settlement, events, isPlain: isPlainBefore && settlement.isPlain === true };
 }
 
 function outgoing(hold: Hold, settlement: Settlement, onDone: Outgoing["onDone"]): Outgoing {

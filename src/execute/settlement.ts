@@ -21,17 +21,16 @@ interface WithWorker {
 }
 
 /** How an attempt begins. */
-export type Start = Pick<Settlement, "json"> & { readonly events: readonly [EventDraft<"run.started">] };
+export type Start = Pick<Settlement, "isPlain"> & { readonly events: readonly [EventDraft<"run.started">] };
 
 /** Now in whole milliseconds, on Redis' clock. */
 export function nowOf({ workLane }: Hold): number {
   return Math.trunc(workLane.lane.clock.now());
 }
 
-/** How an attempt begins: the event, and its JSON. What all runs have is put together by hand: for JSON to write it was a twelfth of a run. */
+/** How an attempt begins. */
 export function startOf(attempt: Attempt): Start {
   const { meta, hold } = attempt;
-  const { traceparent } = attempt.carrier;
   const at = nowOf(hold);
   const waitedMs = Math.max(0, at - (meta.dueAt ?? meta.enqueuedAt));
   if (meta.cron !== undefined) {
@@ -41,21 +40,16 @@ export function startOf(attempt: Attempt): Start {
   const { delivery, entry } = hold.delivery;
   const { run, task } = entry;
   const plain = { type: "run.started", run, task, attempt: entry.attempt, delivery, at, waitedMs } as const;
-  const common = `"run":"${run}","task":${JSON.stringify(task)},"attempt":${entry.attempt},"delivery":${delivery}`;
-  attempt.common = traceparent === undefined ? common : `${common},"traceparent":${JSON.stringify(traceparent)}`;
-  const json = `{"type":"run.started",${attempt.common},"at":${at},"waitedMs":${waitedMs}}`;
-  return { events: [asEvent(plain, traceparent)], json };
+  return { events: [asEvent(plain, attempt.carrier.traceparent)], isPlain: true };
 }
 
-/** The event by which an attempt ends that has done its work, and its JSON. */
-function successOf(attempt: Attempt, durationMs: number): Pick<Settlement, "events" | "json"> {
-  const { hold, carrier, common } = attempt;
+/** The event by which an attempt ends that has done its work. */
+function successOf({ hold, carrier }: Attempt, durationMs: number): EventDraft<"run.succeeded"> {
   const { delivery, entry } = hold.delivery;
-  const at = nowOf(hold);
   const { run, task } = entry;
+  const at = nowOf(hold);
   const plain = { type: "run.succeeded", run, task, attempt: entry.attempt, delivery, at, durationMs } as const;
-  const json = `{"type":"run.succeeded",${common},"at":${at},"durationMs":${durationMs}}`;
-  return { events: [asEvent(plain, carrier.traceparent)], json: common === "" ? undefined : json };
+  return asEvent(plain, carrier.traceparent);
 }
 
 /** With the trace context, when there is one. */
@@ -70,12 +64,11 @@ function asEvent<T extends object>(
 /** It has done its work. */
 export function success(attempt: Attempt, durationMs: number): Settlement {
   const { hold, meta, policies, resultJson } = attempt;
-  const { events, json } = successOf(attempt, durationMs);
   return {
     kind: "ended",
     delivery: hold.delivery,
-    events,
-    json,
+    events: [successOf(attempt, durationMs)],
+    isPlain: true,
     result:
       resultJson === "" || policies.resultTtlMs <= 0 ? undefined : { json: resultJson, ttlMs: policies.resultTtlMs },
     keyUntil: meta.keyUntil,

@@ -145,7 +145,7 @@ test("working a backlog costs few script calls, few ledger entries, and no comma
   atMost("reads per run", per(calls("xreadgroup")), 0.08);
   atMost("acknowledging commands per run", per(calls("xack") + calls("xdel")), 0.15);
   atMost("ledger entries per run", per((await opened.ledgerLength()) - entries), 0.08);
-  atMost("bytes sent per run", per(bytesIn), 450);
+  atMost("bytes sent per run", per(bytesIn), 330);
   atMost("bytes received per run", per(bytesOut), 180);
   await opened.stop();
   await opened.close();

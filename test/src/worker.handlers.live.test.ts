@@ -230,3 +230,23 @@ test("one worker reads several queues, and one slot is all they share", async ()
   await Promise.all(runs.map((one) => one.result()));
   assert.equal(most, 2);
 });
+
+test("no handler runs in the context of the run before it", async () => {
+  await using work = await openWork();
+  const ambient = new AsyncLocalStorage<string>();
+  const seen: (string | undefined)[] = [];
+  const task = work.broker.task({
+    name: "leaky",
+    async run(_input, _deps, run) {
+      seen.push(ambient.getStore());
+      ambient.enterWith(run.id);
+    },
+  });
+  const runs = await task.kiqMany(Array.from({ length: 50 }, () => undefined));
+  work.work({ concurrency: 3 });
+  await work.ledger.ended(runs.map(({ id }) => id));
+  assert.deepEqual(
+    seen,
+    runs.map(() => undefined),
+  );
+});

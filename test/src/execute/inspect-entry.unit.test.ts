@@ -20,13 +20,17 @@ const whole: Entry = {
   body: "",
 };
 
+function inspect(entry: Entry) {
+  return inspectEntry({ delivery: { entry } }, parts);
+}
+
 test("an entry of ours is fit", () => {
-  assert.equal(inspectEntry(whole, parts).kind, "fit");
+  assert.equal(inspect(whole).kind, "fit");
 });
 
 test("what another worker may know is left to it", () => {
   const reason = (over: Partial<Entry>) => {
-    const found = inspectEntry({ ...whole, ...over }, parts);
+    const found = inspect({ ...whole, ...over });
     return found.kind === "unknown" ? found.reason : found.kind;
   };
   assert.equal(reason({ task: "other" }), "unknown_task");
@@ -39,19 +43,19 @@ test("what another worker may know is left to it", () => {
 });
 
 test("a run without an id of its own gets one by its entry", () => {
-  const found = inspectEntry({ ...whole, run: "" }, parts);
+  const found = inspect({ ...whole, run: "" });
   assert.deepEqual([found.kind, found.run], ["undecodable", "derived"]);
 });
 
 test("a newer format without a run id is damaged, too: waiting would give it another id each time", () => {
-  assert.equal(inspectEntry({ ...whole, v: "2", run: "?" }, parts).kind, "undecodable");
+  assert.equal(inspect({ ...whole, v: "2", run: "?" }).kind, "undecodable");
 });
 
 test("any fields at all are judged without a throw, and named so that they can be recorded", () => {
   const field = fc.oneof(anyText(), fc.constantFrom("1", run, "known", "{}", '{"enqueuedAt":1}'));
   fc.assert(
     fc.property(fc.array(field, { maxLength: 12 }), (packed) => {
-      const found = inspectEntry(toEntry([ENTRY_FIELD, packed.join("\0")]), parts);
+      const found = inspect(toEntry([ENTRY_FIELD, packed.join("\0")]));
       assert.ok(["fit", "unknown", "undecodable"].includes(found.kind));
       assert.ok(found.task !== "" && found.run !== "");
       assert.ok(!JSON.stringify([found.task, found.run]).includes("\\u0000"));
@@ -76,7 +80,7 @@ test("what nearly all metas say is read by hand as it is by JSON", () => {
     fc.property(said, fc.option(cut, { nil: undefined }), (meta, hurt) => {
       const text = JSON.stringify(meta);
       const given = hurt === undefined ? text : text.slice(0, hurt[0]) + hurt[1] + text.slice(hurt[0] + 1);
-      const found = inspectEntry({ ...whole, meta: given }, parts);
+      const found = inspect({ ...whole, meta: given });
       assert.deepEqual("meta" in found ? found.meta : undefined, readMeta(given));
     }),
   );
