@@ -5,18 +5,19 @@ import {
   ROOT_CONTEXT,
   type Span,
   SpanKind,
-  TraceFlags,
   type Tracer,
   trace,
 } from "@opentelemetry/api";
+import { leftOut } from "../src/left-out.ts";
 import type { Carrier, Ended, Execution, Hook } from "../src/middleware.ts";
+import { idsOfAttempt, type SpanIds } from "../streams/trace-ids.ts";
 import { GROUP, NAMES, SYSTEM, spanName } from "./attributes.ts";
 import { withBaggage } from "./baggage.ts";
 import type { RunContexts } from "./contexts.ts";
-import { type ChosenIds, idsOfAttempt, type SpanIds } from "./ids.ts";
+import type { ChosenIds } from "./ids.ts";
 import { isChild, type Linkage, linksOf, linkToDelivery } from "./linkage.ts";
 import { markFailed } from "./mark-failed.ts";
-import { extract, formatTraceparent, inject, parentOf } from "./propagation.ts";
+import { extract, inject, parentOf } from "./propagation.ts";
 import type { IsKept } from "./sampling.ts";
 
 /** What spans of attempts are made with. */
@@ -44,7 +45,7 @@ export function traceAttempt(tracing: AttemptTracing, execution: Execution): Hoo
     return leaveOutBelow(tracing, carrier);
   const ids = tracing.ids === undefined ? undefined : idsOfAttempt(execution);
   if (isKept !== undefined && dispatch === undefined && ids !== undefined && !isKept(undefined, ids.traceId))
-    return leaveOut(tracing, ids, carrier);
+    return leaveOut(tracing, execution);
   const parent = dispatch === undefined ? withBaggage(ROOT_CONTEXT, carrier.baggage) : extract(carrier);
   const span = startAttempt({ tracing, execution, parent, ids });
   const active = trace.setSpan(parent, span);
@@ -59,9 +60,12 @@ function leaveOutBelow({ contexts }: AttemptTracing, carrier: Carrier): Hook<End
 }
 
 /** Of one that would have begun a trace: whatever the handler does is left out with it, under the ids that it has when it is rebuilt. */
-function leaveOut({ contexts }: AttemptTracing, ids: SpanIds, { baggage }: Carrier): Hook<Ended> {
-  const traceparent = formatTraceparent({ ...ids, traceFlags: TraceFlags.NONE });
-  const carrier = baggage === undefined ? { traceparent } : { traceparent, baggage };
+function leaveOut(
+  { contexts }: AttemptTracing,
+  { run, attempt, delivery, carrier: { baggage } }: Execution,
+): Hook<Ended> {
+  const own = leftOut({ run, attempt, delivery });
+  const carrier = baggage === undefined ? own : { traceparent: own.traceparent, baggage };
   return contexts === undefined ? { carrier, ...within(extract(carrier)) } : { carrier };
 }
 

@@ -9,11 +9,12 @@ import {
   type Tracer,
   trace,
 } from "@opentelemetry/api";
+import { inPlain, leftOut } from "../src/left-out.ts";
 import type { Hook, Sending, Sent } from "../src/middleware.ts";
+import { idsOfDispatch, type SpanIds } from "../streams/trace-ids.ts";
 import { NAMES, SYSTEM, spanName } from "./attributes.ts";
 import { packBaggage } from "./baggage.ts";
 import type { RunContexts } from "./contexts.ts";
-import { idsOfDispatch } from "./ids.ts";
 import { markFailed } from "./mark-failed.ts";
 import { carrierOf, inject } from "./propagation.ts";
 import type { IsKept } from "./sampling.ts";
@@ -36,8 +37,8 @@ export function traceDispatch(tracing: DispatchTracing, sending: Sending): Hook<
   const isFiring = sending.cron !== undefined && sending.cron.trigger !== "manual";
   const active = (contexts?.manager ?? context).active();
   const around = isFiring ? trace.deleteSpan(active) : active;
-  const leftOut = isKept === undefined ? undefined : leftOutOf(isKept, sending, around);
-  if (leftOut !== undefined) return leaveOut(tracing, around, leftOut);
+  const without = isKept === undefined ? undefined : leftOutOf(isKept, sending, around);
+  if (without !== undefined) return leaveOut(tracing, around, without);
   const name = isFiring ? spanName.fire(sending.cron.schedule) : spanName.enqueue(sending.queue);
   const kind = isFiring ? SpanKind.INTERNAL : SpanKind.PRODUCER;
   const span = tracer.startSpan(name, { kind, attributes: attributesOf(sending) }, around);
@@ -52,24 +53,38 @@ export function traceDispatch(tracing: DispatchTracing, sending: Sending): Hook<
   };
 }
 
-/** Whatever is done within is left out too. */
-function leaveOut({ contexts, propagateBaggage }: DispatchTracing, around: Context, leftOut: SpanContext): Hook<Sent> {
-  const inside = () => trace.setSpanContext(around, leftOut);
-  const enter: Hook<Sent>["enter"] =
-    contexts === undefined ? (begin) => context.with(inside(), begin) : (begin) => contexts.enter(inside, begin);
-  const carrier = propagateBaggage ? { ...carrierOf(leftOut), baggage: packBaggage(around) } : carrierOf(leftOut);
-  return { carrier, enter };
+/** A dispatch that sampling leaves out: what is not made has the ids that a rebuilt one has. */
+interface Without {
+  readonly own: SpanIds;
+  /** The span that it would have been below. */
+  readonly parent: SpanContext | undefined;
+  /** The run, when it is one, and begins a trace. */
+  readonly run: string | undefined;
 }
 
-/** The span of a dispatch that sampling leaves out: what is not made has the ids that a rebuilt one has. Undefined when it is to be made. */
-function leftOutOf(isKept: IsKept, { runs }: Sending, around: Context): SpanContext | undefined {
-  const parent = trace.getSpanContext(around);
-  const isBelow = parent !== undefined && isSpanContextValid(parent);
+/** Undefined when it is to be made. */
+function leftOutOf(isKept: IsKept, { runs }: Sending, around: Context): Without | undefined {
+  const found = trace.getSpanContext(around);
+  const parent = found !== undefined && isSpanContextValid(found) ? found : undefined;
   const own = idsOfDispatch(runs[0] ?? "");
-  const traceId = isBelow ? parent.traceId : own.traceId;
-  if (isKept(isBelow ? parent : undefined, traceId)) return undefined;
-  const left = { traceId, spanId: own.spanId, traceFlags: TraceFlags.NONE };
-  return isBelow && parent.traceState !== undefined ? { ...left, traceState: parent.traceState } : left;
+  if (isKept(parent, parent?.traceId ?? own.traceId)) return undefined;
+  return { own, parent, run: parent === undefined && runs.length === 1 ? runs[0] : undefined };
+}
+
+/** Whatever is done within is left out too. */
+function leaveOut({ contexts, propagateBaggage }: DispatchTracing, around: Context, without: Without): Hook<Sent> {
+  const inside = () => trace.setSpanContext(around, spanOf(without));
+  const enter: Hook<Sent>["enter"] =
+    contexts === undefined ? (begin) => context.with(inside(), begin) : (begin) => contexts.enter(inside, begin);
+  const { run } = without;
+  const carrier = run === undefined ? carrierOf(spanOf(without)) : leftOut({ run, attempt: 0, delivery: 0 });
+  const baggage = propagateBaggage ? packBaggage(around) : undefined;
+  return { carrier: baggage === undefined ? carrier : { ...inPlain(carrier), baggage }, enter };
+}
+
+function spanOf({ own, parent }: Without): SpanContext {
+  const left = { traceId: parent?.traceId ?? own.traceId, spanId: own.spanId, traceFlags: TraceFlags.NONE };
+  return parent?.traceState === undefined ? left : { ...left, traceState: parent.traceState };
 }
 
 function attributesOf({ runs, task, queue, cron }: Sending): Attributes {

@@ -1,7 +1,7 @@
 import { type Link, TraceFlags } from "@opentelemetry/api";
 import type { Execution } from "../src/middleware.ts";
+import { idsOfAttempt } from "../streams/trace-ids.ts";
 import { NAMES } from "./attributes.ts";
-import { idsOfAttempt } from "./ids.ts";
 import { linkTo, spanContextOf } from "./propagation.ts";
 
 /**

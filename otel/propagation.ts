@@ -6,9 +6,12 @@ import {
   type Link,
   ROOT_CONTEXT,
   type SpanContext,
+  TraceFlags,
   trace,
 } from "@opentelemetry/api";
+import { followsFrom } from "../src/left-out.ts";
 import type { Carrier } from "../src/middleware.ts";
+import { idsOfAttempt } from "../streams/trace-ids.ts";
 import { packBaggage, withBaggage } from "./baggage.ts";
 
 // W3C Trace Context, level 1. Spelt here and not left to the process' propagators: these may be set to another format,
@@ -47,7 +50,10 @@ export function spanContextOf({ traceparent, tracestate }: Carrier = {}): SpanCo
 }
 
 /** What sampling asks of the span that a carrier came from; undefined when it carries none, or one that cannot be read. */
-export function parentOf({ traceparent }: Carrier): Pick<SpanContext, "traceId" | "traceFlags"> | undefined {
+export function parentOf(carrier: Carrier): Pick<SpanContext, "traceId" | "traceFlags"> | undefined {
+  const of = followsFrom(carrier);
+  if (of !== undefined) return { traceId: idsOfAttempt(of).traceId, traceFlags: TraceFlags.NONE };
+  const { traceparent } = carrier;
   if (traceparent === undefined || !TRACEPARENT.test(traceparent)) return undefined;
   return { traceId: traceparent.slice(3, 35), traceFlags: Number.parseInt(traceparent.slice(-2), 16) & 1 };
 }

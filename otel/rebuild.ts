@@ -1,6 +1,6 @@
 import type { LedgerEvent } from "../streams/events.ts";
+import { idsOfAttempt, idsOfDispatch, type SpanIds } from "../streams/trace-ids.ts";
 import { GROUP, NAMES, spanName } from "./attributes.ts";
-import { idsOfAttempt, idsOfDispatch, type SpanIds } from "./ids.ts";
 import { isChild, type Linkage, type Origin } from "./linkage.ts";
 import { spanContextOf } from "./propagation.ts";
 import { common, dispatchSpan, errorOf, idsOf, only, type RebuiltSpan } from "./rebuilt-span.ts";

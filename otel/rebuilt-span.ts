@@ -1,6 +1,6 @@
 import type { LedgerEvent } from "../streams/events.ts";
+import type { SpanIds } from "../streams/trace-ids.ts";
 import { NAMES, SYSTEM, spanName } from "./attributes.ts";
-import type { SpanIds } from "./ids.ts";
 
 /** A span as it is rebuilt from the ledger. Instants in ms. */
 export interface RebuiltSpan extends SpanIds {

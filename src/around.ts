@@ -1,3 +1,4 @@
+import { inPlain } from "./left-out.ts";
 import type { Carrier, Hook, Notice } from "./middleware.ts";
 
 /** A hook, and whose it is. */
@@ -14,7 +15,7 @@ export function carrierOf(hung: readonly Hung<never>[]): Carrier | undefined {
   let carrier: Carrier | undefined;
   for (const { hook } of hung) {
     if (hook.carrier === undefined) continue;
-    carrier = carrier === undefined ? hook.carrier : { ...carrier, ...hook.carrier };
+    carrier = carrier === undefined ? hook.carrier : { ...inPlain(carrier), ...inPlain(hook.carrier) };
   }
   return carrier;
 }

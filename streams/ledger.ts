@@ -2,6 +2,7 @@ import type { Redis } from "ioredis";
 import { EVENT_VERSION, type EventDraft, isKnown, type LedgerEvent, type UnknownEvent } from "./events.ts";
 import type { LaneKeys } from "./keys.ts";
 import { unpackInputs } from "./packed.ts";
+import { inFull } from "./trace-ids.ts";
 import { lift } from "./upcasters.ts";
 
 /**
@@ -147,10 +148,17 @@ function decodeEvent(event: unknown, defaults: object, position: string): Ledger
   // Ours to write to, unless it is what an upcaster gave: a copy more of each event is what decoding would cost.
   const whole = (lifted === given ? given : { ...lifted }) as Record<string, unknown>;
   whole.position = position;
-  const { traceparent } = whole;
-  const traceId = typeof traceparent === "string" ? traceparent.split("-")[1] : undefined;
-  if (traceId !== undefined) whole.traceId = traceId;
+  if (typeof whole.traceparent === "string") nameTrace(whole);
   return whole as LedgerEvent | UnknownEvent;
+}
+
+/** Spells the trace context out that was written as what it follows from. */
+function nameTrace(whole: Record<string, unknown>): void {
+  const traceparent = inFull(whole.traceparent as string, whole);
+  if (traceparent === undefined) delete whole.traceparent;
+  else whole.traceparent = traceparent;
+  const traceId = traceparent?.split("-")[1];
+  if (traceId !== undefined) whole.traceId = traceId;
 }
 
 /** Narrows what a reader got to the events that this version knows. */

@@ -7,6 +7,7 @@ import { type LaneKeys, laneKeys } from "../../streams/keys.ts";
 import { type CallLimits, ensureLane, type Lane } from "../../streams/lane.ts";
 import { bodyOf } from "../../streams/packed.ts";
 import { settle } from "../../streams/settle.ts";
+import { inFull } from "../../streams/trace-ids.ts";
 import { readMeta } from "../execute/inspect-entry.ts";
 
 /** A run that died, as its queue keeps it. */
@@ -154,7 +155,15 @@ function toRecord(lane: Lane, dead: DeadLetter): EnqueueRecord {
 /** What a new run takes over from the dead one: all but what was said of that one's own life. */
 function renewed(old: EntryMeta, deadRun: string, now: number): EntryMeta {
   const { dueAt: _due, unknownSince: _since, ...kept } = old;
-  return { ...kept, enqueuedAt: now, keyUntil: now + REMEMBERED_MS, redriveOf: deadRun, root: old.root ?? deadRun };
+  const traceparent = inFull(old.traceparent, { run: deadRun }); // that of another run from now on
+  return {
+    ...kept,
+    ...(traceparent === undefined ? {} : { traceparent }),
+    enqueuedAt: now,
+    keyUntil: now + REMEMBERED_MS,
+    redriveOf: deadRun,
+    root: old.root ?? deadRun,
+  };
 }
 
 function redriveKey(keys: LaneKeys, { task, run }: DeadLetter): string {

@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import type { CurrentRun } from "../current-run.ts";
+import { inPlain } from "../left-out.ts";
 import type { outboxRecord, topicEvent } from "./outbox-record.ts";
 import type { Dispatch } from "./record.ts";
 
@@ -15,7 +16,7 @@ export function encodeDispatch(dispatch: Dispatch, parent: CurrentRun | undefine
     ...(dispatch.isOfMany ? { isOfMany: true } : {}),
     key,
     said,
-    carrier,
+    carrier: carrier === undefined ? undefined : inPlain(carrier),
     parent: parent === undefined ? undefined : { run: parent.run, root: parent.root },
   };
   return JSON.stringify(record);

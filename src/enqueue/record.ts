@@ -7,6 +7,7 @@ import { type CurrentRun, currentRun } from "../current-run.ts";
 import { DEFAULTS } from "../defaults.ts";
 import { isNothingSaid, type ResolvedDispatch } from "../define/resolve-dispatch.ts";
 import type { TaskRecord } from "../define/task.ts";
+import { besideRun } from "../left-out.ts";
 import type { Carrier } from "../middleware.ts";
 import { plainRecord } from "./plain-record.ts";
 
@@ -35,9 +36,9 @@ export function toRecord(lane: Lane, dispatch: Dispatch): EnqueueRecord {
   const { task, run, body, said, key, carrier: given, isOfMany } = dispatch;
   const now = Math.trunc(dispatch.nowMs ?? lane.clock.now());
   const parent = dispatch.parent ?? currentRun.getStore();
-  const carrier = given?.traceparent === undefined ? parent?.carrier : given; // who traces nothing hands on what came in
+  const carrier = given === undefined || besideRun(given, run) === undefined ? parent?.carrier : given; // who traces nothing hands on what came in
   if (isPlain(dispatch) && carrier?.tracestate === undefined && carrier?.baggage === undefined) {
-    const traceparent = carrier?.traceparent;
+    const traceparent = carrier === undefined ? undefined : besideRun(carrier, run);
     return plainRecord({ run, task: task.name, parcel: toParcel(body), nowMs: now, parent, traceparent, isOfMany });
   }
   const dueAt = said.atMs ?? (said.delayMs === undefined ? 0 : now + said.delayMs);

@@ -8,6 +8,7 @@ import { DEFAULTS } from "../defaults.ts";
 import type { TaskRecord } from "../define/task.ts";
 import { localTime, openZone } from "../define/zone.ts";
 import { invalidOption } from "../errors.ts";
+import { inPlain } from "../left-out.ts";
 import type { Carrier } from "../middleware.ts";
 import { aroundSend, sendHooks } from "./around-send.ts";
 import { failure, openFor, type SendParts, type Sent, toSent } from "./send.ts";
@@ -84,7 +85,7 @@ function manualRecord(order: TriggerOrder, { run, at, previous }: ManualSlot, ca
     ...version,
     enqueuedAt: at,
     cron: { schedule, at, ...before, timezone, trigger: "manual", ...excluding },
-    ...carrier,
+    ...inPlain(carrier),
   };
   const { traceparent } = carrier;
   const traced = traceparent === undefined ? {} : { traceparent };

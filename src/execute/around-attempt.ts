@@ -1,4 +1,5 @@
 import { type Announce, beginWithin, endWithin, type Hung, tellOfHook } from "../around.ts";
+import { inPlain } from "../left-out.ts";
 import type { Ended, Execution, Hook, Middleware } from "../middleware.ts";
 import type { Attempt } from "./attempt.ts";
 
@@ -47,7 +48,7 @@ function hangAround({ attempt, middleware, announce }: AroundAttempt): Hung<Ende
 function say(attempt: Attempt, { carrier, context }: Hook<Ended>, isSaid: boolean): boolean {
   if (context !== undefined) attempt.context = context;
   if (carrier === undefined) return isSaid;
-  attempt.carrier = isSaid ? { ...attempt.carrier, ...carrier } : carrier;
+  attempt.carrier = isSaid ? { ...inPlain(attempt.carrier), ...inPlain(carrier) } : carrier;
   return true;
 }
 

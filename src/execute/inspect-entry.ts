@@ -1,6 +1,7 @@
 import { type Delivery, ENTRY_VERSION, type Entry, type EntryMeta } from "../../streams/entry.ts";
 import { isRunId } from "../../streams/ids.ts";
 import { isKnownCodec } from "../../streams/packed.ts";
+import { OF_DISPATCH } from "../../streams/trace-ids.ts";
 import type { TaskRecord } from "../define/task.ts";
 import { cleanText } from "./recorded-error.ts";
 
@@ -63,6 +64,7 @@ function isPlain({ v, attempt, expires }: Entry, { cron }: TaskRecord): boolean 
 const META_BEGINS = '{"enqueuedAt":';
 const TRACE_BEGINS = ',"traceparent":"';
 const TRACE_LENGTH = 55;
+const SHORT_TRACE_ENDS = `${TRACE_BEGINS}${OF_DISPATCH}"}`;
 const MOST_DIGITS = 15;
 
 /** What nearly all metas say: when the run was dispatched, and in which trace. Undefined for any other. Read by hand, since each run has one. */
@@ -78,6 +80,8 @@ function plainMeta(text: string): EntryMeta | undefined {
   const isLedByZero = digitCount > 1 && text.charCodeAt(META_BEGINS.length) === 48;
   if (digitCount === 0 || digitCount > MOST_DIGITS || isLedByZero) return undefined;
   if (at + 1 === text.length) return text.endsWith("}") ? { enqueuedAt } : undefined;
+  if (text.length === at + SHORT_TRACE_ENDS.length && text.endsWith(SHORT_TRACE_ENDS))
+    return { enqueuedAt, traceparent: OF_DISPATCH };
   if (!text.startsWith(TRACE_BEGINS, at)) return undefined;
   const from = at + TRACE_BEGINS.length;
   const to = from + TRACE_LENGTH;

@@ -1,8 +1,10 @@
+import { OF_DISPATCH } from "../../streams/trace-ids.ts";
 import type { Clock } from "../clock.ts";
 import type { Capacity } from "../deliver/capacity.ts";
 import { letGo, type WorkLane } from "../deliver/work-lane.ts";
 import type { WorkerScope } from "../di/worker-scope.ts";
 import { timedOut } from "../errors.ts";
+import { leftOut } from "../left-out.ts";
 import type { Carrier, Ended, Middleware, Notice } from "../middleware.ts";
 import { aroundAttempt } from "./around-attempt.ts";
 import type { Attempt } from "./attempt.ts";
@@ -135,8 +137,9 @@ function patienceMs(timeoutMs: number): number {
 }
 
 /** That of its dispatch. */
-function carrierOf({ traceparent, tracestate, baggage }: Launch["meta"]): Carrier {
+function carrierOf({ traceparent, tracestate, baggage }: Launch["meta"], run: string): Carrier {
   if (traceparent === undefined) return none;
+  if (traceparent === OF_DISPATCH) return leftOut({ run, attempt: 0, delivery: 0 });
   return baggage === undefined ? { traceparent, tracestate } : { traceparent, tracestate, baggage };
 }
 const none: Carrier = Object.freeze({});
@@ -152,7 +155,7 @@ function attemptOf({ hold, record, meta, policies, input, lock, onFree }: Launch
     lock,
     onFree,
     effects: [],
-    carrier: carrierOf(meta),
+    carrier: carrierOf(meta, hold.delivery.entry.run),
     context: undefined,
     startedAt: 0,
     durationMs: 0,

@@ -1,7 +1,9 @@
 import type { EntryMeta } from "../../streams/entry.ts";
 import type { EventDraft, EventType, RecordedError } from "../../streams/events.ts";
 import type { Settlement } from "../../streams/settle.ts";
+import { inFull } from "../../streams/trace-ids.ts";
 import type { Hold } from "../deliver/work-lane.ts";
+import { besideRun } from "../left-out.ts";
 import type { Attempt } from "./attempt.ts";
 import { readMeta } from "./inspect-entry.ts";
 import { recordError } from "./recorded-error.ts";
@@ -40,7 +42,7 @@ export function startOf(attempt: Attempt): Start {
   const { delivery, entry } = hold.delivery;
   const { run, task } = entry;
   const plain = { type: "run.started", run, task, attempt: entry.attempt, delivery, at, waitedMs } as const;
-  return { events: [asEvent(plain, attempt.carrier.traceparent)], isPlain: true };
+  return { events: [asEvent(plain, besideRun(attempt.carrier, run))], isPlain: true };
 }
 
 /** The event by which an attempt ends that has done its work. */
@@ -49,7 +51,7 @@ function successOf({ hold, carrier }: Attempt, durationMs: number): EventDraft<"
   const { run, task } = entry;
   const at = nowOf(hold);
   const plain = { type: "run.succeeded", run, task, attempt: entry.attempt, delivery, at, durationMs } as const;
-  return asEvent(plain, carrier.traceparent);
+  return asEvent(plain, besideRun(carrier, run));
 }
 
 /** With the trace context, when there is one. */
@@ -106,11 +108,10 @@ export function death(attempt: Attempt, durationMs: number, failure: { error: un
 }
 
 /** The trace context of an attempt as the next one is told of it, for a link. None when it had only that of its dispatch. */
-function previousOf({ carrier, meta }: Attempt): Pick<EntryMeta, "previousTraceparent"> | undefined {
+function previousOf({ carrier, meta, hold }: Attempt): Pick<EntryMeta, "previousTraceparent"> | undefined {
   const { traceparent } = carrier;
-  return traceparent === undefined || traceparent === meta.traceparent
-    ? undefined
-    : { previousTraceparent: traceparent };
+  const ofDispatch = inFull(meta.traceparent, hold.delivery.entry);
+  return traceparent === ofDispatch ? undefined : { previousTraceparent: traceparent };
 }
 
 /** It was cancelled while its handler ran. */
@@ -138,7 +139,7 @@ function ofUnstarted({ hold, run, task, meta }: Unstarted) {
     task,
     at: nowOf(hold),
     ...(Number.isInteger(attempt) && attempt >= 0 ? { attempt } : undefined),
-    ...(meta?.traceparent === undefined ? undefined : { traceparent: meta.traceparent }),
+    ...(meta?.traceparent === undefined ? undefined : { traceparent: inFull(meta.traceparent, { run }) }),
   };
 }
 
@@ -219,8 +220,7 @@ interface EventOfAttempt {
 
 /** What was to be tried again ends, since its cancel had been asked for. */
 export function asCancelled({ delivery, events }: Settlement, worker: string): Settlement {
-  const { type: _, ...last } = events.at(-1) as EventOfAttempt;
-  const { run, task, attempt, at, durationMs, traceparent } = last;
+  const { run, task, attempt, at, durationMs, traceparent } = events.at(-1) as EventOfAttempt;
   const cancelled: EventDraft<"run.cancelled"> = {
     type: "run.cancelled",
     run,

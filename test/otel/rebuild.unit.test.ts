@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { idsOfAttempt, idsOfDispatch } from "../../otel/ids.ts";
 import { createRebuilder } from "../../otel/rebuild.ts";
 import { toOtlp } from "../../otel/send-rebuilt.ts";
 import type { LedgerEvent } from "../../streams/events.ts";
+import { idsOfAttempt, idsOfDispatch } from "../../streams/trace-ids.ts";
 
 const hex = (digit: string, length: number) => digit.repeat(length);
 const traceparent = (trace: string, span: string) => `00-${hex(trace, 32)}-${hex(span, 16)}-01`;

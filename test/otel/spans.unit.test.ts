@@ -3,10 +3,11 @@ import { test } from "node:test";
 import { context, type SpanContext, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import { InMemorySpanExporter, type ReadableSpan, SimpleSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
-import { createChosenIds, idsOfAttempt } from "../../otel/ids.ts";
+import { createChosenIds } from "../../otel/ids.ts";
 import { formatTraceparent, spanContextOf } from "../../otel/propagation.ts";
 import { type TracingOptions, tracing } from "../../otel/tracing.ts";
 import type { Carrier, Ended, Execution, Hook, Middleware, Sending, Sent } from "../../src/middleware.ts";
+import { idsOfAttempt } from "../../streams/trace-ids.ts";
 
 context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import pg from "pg";
-import { idsOfAttempt } from "../../otel/ids.ts";
+import { idsOfAttempt } from "../../streams/trace-ids.ts";
 import { tasktrail } from "../src/cli/tasktrail.ts";
 import { type ReceivedLog, type ReceivedSpan, startReceiver } from "./receiver.ts";
 import { setScene } from "./scene.ts";

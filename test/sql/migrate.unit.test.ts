@@ -15,6 +15,7 @@ const CHECKSUMS: Readonly<Record<string, string>> = {
   "0006-outbox": "ec2c61cf7ef8234194ee1464cc5fbd9d7012e9f263b48080573da42c96eface8",
   "0007-inbox": "796e8769d8a1646e1136c7db80ada0129bae3b414a06cba04b15e8ea473093ac",
   "0008-retention-by-size": "79ce62d01ce8f7c1adaf59a73aa840274676234ef509710957a0d14081408dc0",
+  "0009-traces-left-out": "c4484bab7f14331032999b808ff8894c76e9c17d64f4cbf1a7dfd7befd331ccd",
 };
 
 test("a released migration never changes", async () => {

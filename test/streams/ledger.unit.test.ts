@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { eventSchemas, parseEvent } from "../../streams/event-schemas.ts";
 import { EVENT_VERSION, type EventDraft } from "../../streams/events.ts";
+import { createRunIds } from "../../streams/ids.ts";
 import {
   batchToken,
   compareIds,
@@ -14,6 +15,7 @@ import {
   splitId,
   toLedgerEntry,
 } from "../../streams/ledger.ts";
+import { idsOfAttempt, idsOfDispatch } from "../../streams/trace-ids.ts";
 import { lift } from "../../streams/upcasters.ts";
 
 const place = { queue: "q", incarnation: "i" };
@@ -51,6 +53,22 @@ describe("a batch", () => {
       assert.ok(isLedgerEvent(event));
       assert.doesNotThrow(() => parseEvent(event));
     }
+  });
+
+  test("has the trace contexts in full that were written as what they follow from", () => {
+    const run = createRunIds("q")(0);
+    const events = encodeEvents([
+      { type: "run.enqueued", run, task: "t", traceparent: "0" },
+      { type: "run.started", run, task: "t", attempt: 2, delivery: 1, worker: "w", traceparent: "1" },
+    ]);
+    const [dispatch, attempt] = [idsOfDispatch(run), idsOfAttempt({ run, attempt: 2, delivery: 1 })];
+    assert.deepEqual(
+      decodeEntry(entry(events), place).map((event) => ({
+        traceparent: "traceparent" in event ? event.traceparent : undefined,
+        traceId: "traceId" in event ? event.traceId : undefined,
+      })),
+      [dispatch, attempt].map(({ traceId, spanId }) => ({ traceparent: `00-${traceId}-${spanId}-00`, traceId })),
+    );
   });
 
   test("that tells no time has that of its entry, and its own lane when it tells none", () => {

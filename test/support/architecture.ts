@@ -24,7 +24,14 @@ const MAY_IMPORT: Readonly<Record<string, (target: string, from: string) => bool
     ["sql/outbox-insert.ts", "sql/inbox-statements.ts"].includes(target) ||
     ((from === "src/deps.ts" || from.startsWith("src/relay/")) && partOf(target) === "sql"),
   otel: (target) =>
-    partOf(target) === "otel" || ["src/middleware.ts", "src/current-run.ts", "streams/events.ts"].includes(target),
+    partOf(target) === "otel" ||
+    [
+      "src/middleware.ts",
+      "src/current-run.ts",
+      "src/left-out.ts",
+      "streams/events.ts",
+      "streams/trace-ids.ts",
+    ].includes(target),
   edge: () => true,
 };
 

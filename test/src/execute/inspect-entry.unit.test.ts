@@ -69,7 +69,7 @@ test("what nearly all metas say is read by hand as it is by JSON", () => {
   const said = fc.record(
     {
       enqueuedAt: fc.nat(),
-      traceparent: fc.constantFrom(traceparent, "", `"${traceparent.slice(1)}`, `\\${traceparent.slice(1)}`),
+      traceparent: fc.constantFrom(traceparent, "0", "1", "", `"${traceparent.slice(1)}`, `\\${traceparent.slice(1)}`),
       isOfMany: fc.boolean(),
       later: fc.string(),
     },

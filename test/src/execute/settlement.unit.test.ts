@@ -2,8 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { Attempt } from "../../../src/execute/attempt.ts";
-import { startOf, success } from "../../../src/execute/settlement.ts";
+import { retry, startOf, success } from "../../../src/execute/settlement.ts";
+import { leftOut } from "../../../src/left-out.ts";
+import type { EntryMeta } from "../../../streams/entry.ts";
 import { createRunIds } from "../../../streams/ids.ts";
+import { OF_ATTEMPT, OF_DISPATCH } from "../../../streams/trace-ids.ts";
 import { anyText } from "../../support/texts.ts";
 
 const run = createRunIds("default")(0);
@@ -47,4 +50,31 @@ test("the start of a cron run tells of its slot, and so is no plain one", () => 
   const [{ schedule, slot }] = start.events;
   assert.deepEqual({ schedule, slot }, { schedule: "close_day", slot: 900 });
   assert.notEqual(start.isPlain, true);
+});
+
+test("what sampling has left out is written beside its run as what it follows from, and in full for the attempt that comes after", () => {
+  const of = (key: { attempt: number; delivery: number }): Attempt => ({
+    ...attemptOf("greet", undefined),
+    meta: { enqueuedAt: 1_000, traceparent: OF_DISPATCH },
+    carrier: leftOut({ run, ...key }),
+  });
+  const ofDispatch = of({ attempt: 0, delivery: 0 });
+  const own = of({ attempt: 3, delivery: 2 });
+  for (const [attempt, short] of [
+    [ofDispatch, OF_DISPATCH],
+    [own, OF_ATTEMPT],
+  ] as const) {
+    for (const { events } of [startOf(attempt), success(attempt, 1)])
+      assert.equal((events[0] as { traceparent?: string }).traceparent, short);
+  }
+  const next = (attempt: Attempt) => {
+    const again = retry(attempt, 1, { error: new Error("no"), delayMs: 1 });
+    const { previousTraceparent, traceparent } = JSON.parse(
+      again.kind === "moved" ? again.move.meta : "{}",
+    ) as EntryMeta;
+    return [(again.events[0] as { traceparent?: string }).traceparent, previousTraceparent, traceparent];
+  };
+  const { traceparent } = own.carrier;
+  assert.deepEqual(next(ofDispatch), [ofDispatch.carrier.traceparent, undefined, OF_DISPATCH]);
+  assert.deepEqual(next(own), [traceparent, traceparent, OF_DISPATCH]);
 });
