@@ -1,3 +1,4 @@
+import { setImmediate as turn } from "node:timers/promises";
 import { findLives } from "../sql/queries/lives.ts";
 import type { Session } from "../sql/statement.ts";
 import type { LedgerEvent } from "../streams/events.ts";
@@ -49,6 +50,8 @@ export interface FoldDeps {
 /** Rows that are written at once: so many that most of their runs are over. */
 const PENDING_ROWS = 20_000;
 const CACHED_ROWS = 20_000;
+/** Events that are folded between two turns of the event loop, about: a few milliseconds, in which Postgres has at most to wait for its next statement. */
+const TURN_EVENTS = 1_000;
 /** Also when fewer rows have changed: so much may have to be folded again after a crash. */
 const MOST_EVENTS = 200_000;
 
@@ -61,13 +64,16 @@ export async function foldLane(deps: FoldDeps, goal: LaneGoal): Promise<number> 
   const flush = () =>
     rows.flush((some) => (at === undefined ? Promise.resolve() : deps.write(some, at, events - flushedAt)));
   for await (const page of ahead(readGoal(deps.pool, goal))) {
-    deps.signal.throwIfAborted();
-    const { seenCount, wanted } = eventsOf(page, queue, deps.accepts);
-    const refusals = await rows.fold(shareOf(deps.projection, wanted, left));
-    for (const refusal of refusals) if (deps.onRefusal(refusal)) left.add(refusal.key);
-    at = endOf(page);
-    events += seenCount;
-    deps.onProgress(seenCount);
+    for (const slice of slicesOf(page)) {
+      deps.signal.throwIfAborted();
+      const { seenCount, wanted } = eventsOf(slice, queue, deps.accepts);
+      const refusals = await rows.fold(shareOf(deps.projection, wanted, left));
+      for (const refusal of refusals) if (deps.onRefusal(refusal)) left.add(refusal.key);
+      at = endOf(slice);
+      events += seenCount;
+      deps.onProgress(seenCount);
+      await turn();
+    }
     if (rows.count() < PENDING_ROWS && events - flushedAt < MOST_EVENTS) continue;
     await flush();
     flushedAt = events;
@@ -75,6 +81,17 @@ export async function foldLane(deps: FoldDeps, goal: LaneGoal): Promise<number> 
   await flush();
   await rows.settled();
   return events;
+}
+
+/** A page in parts of about so many events as a turn may take. */
+function* slicesOf({ incarnation, entries }: LanePage): Generator<LanePage> {
+  let [from, count] = [0, 0];
+  for (const [at, entry] of entries.entries()) {
+    count += entry.count;
+    if (count < TURN_EVENTS && at + 1 < entries.length) continue;
+    yield { incarnation, entries: entries.slice(from, at + 1) };
+    [from, count] = [at + 1, 0];
+  }
 }
 
 /** The events of a page that are wanted, and how many it has in all. */

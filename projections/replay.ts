@@ -24,7 +24,7 @@ import {
   shadowOf,
 } from "../sql/queries/shadow.ts";
 import { type Session, statement } from "../sql/statement.ts";
-import { upsertRows } from "../sql/table.ts";
+import { upsertMany } from "../sql/table.ts";
 import type { LedgerEvent } from "../streams/events.ts";
 import type { Refusal } from "./batch.ts";
 import { type Difference, explain } from "./explain.ts";
@@ -210,8 +210,7 @@ function createRun(
     for (const until of checkpoints.filter((one) => isWantedLane(one, options))) {
       const after = positions.get(until.lane);
       const write = async (target: DatabaseTransactionConnection, rows: readonly AnyRow[], to: ShadowPosition) => {
-        for (let at = 0; at < rows.length; at += 2_000)
-          await upsertRows(target, { table: shadow.table, namespace }, rows.slice(at, at + 2_000));
+        await upsertMany(target, { table: shadow.table, namespace }, rows);
         await movePosition(target, shadow, to);
         if (isInTransaction)
           await suspectRows(

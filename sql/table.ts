@@ -103,6 +103,24 @@ export async function upsertRows<Row extends object>(
   return changed(session, statement(table.upsertText, [...arrays, namespace]));
 }
 
+const ROWS_PER_STATEMENT = 4_000;
+
+/** Writes however many rows, thousands to a statement. The next statement is made and handed to the driver while Postgres is at the last one, so that neither waits for the other. */
+export async function upsertMany<Row extends object>(
+  session: Session,
+  share: Omit<Share<Row>, "queue">,
+  rows: readonly Row[],
+): Promise<void> {
+  let last: Promise<unknown> = Promise.resolve();
+  for (let at = 0; at < rows.length; at += ROWS_PER_STATEMENT) {
+    const next = upsertRows(session, share, rows.slice(at, at + ROWS_PER_STATEMENT));
+    next.catch(() => {}); // told below, after the one before
+    await last;
+    last = next;
+  }
+  await last;
+}
+
 /** The rows of some keys, by key. */
 export async function loadRows<Row extends object>(
   session: Session,
@@ -125,14 +143,12 @@ export function columnOf(property: string): string {
  * write and to read. (pg's own way of writing arrays took a third of the projector's time.)
  */
 function arrayOf<Row>(rows: readonly Row[], property: keyof Row, type: ColumnType): string | null {
-  let literal = "";
-  let hasValue = false;
-  for (const row of rows) {
-    const value = row[property] ?? null;
-    if (value !== null) hasValue = true;
-    literal += literal === "" ? elementOf(value, type) : `,${elementOf(value, type)}`;
-  }
-  return hasValue ? `{${literal}}` : null;
+  const first = rows.findIndex((row) => (row[property] ?? null) !== null);
+  if (first < 0) return null;
+  let literal = `{${"NULL,".repeat(first)}${elementOf(rows[first]?.[property] ?? null, type)}`;
+  for (let at = first + 1; at < rows.length; at += 1)
+    literal += `,${elementOf((rows[at] as Row)[property] ?? null, type)}`;
+  return `${literal}}`;
 }
 
 /** Everything but numbers and truth values is quoted, so that no value, of whatever kind, can become two. */
