@@ -23,6 +23,8 @@ export interface Hold {
   abort: ((reason: TasktrailError) => void) | undefined;
   /** Its start, until Redis has taken it. */
   start: Outgoing | undefined;
+  /** Its lane does not know it any more. */
+  isLetGo: boolean;
 }
 
 /** A settlement on its way to Redis. */
@@ -106,6 +108,7 @@ export function hold(workLane: WorkLane, delivery: Delivery, now: number): Hold 
     isCancelled: false,
     abort: undefined,
     start: undefined,
+    isLetGo: false,
   };
   workLane.holds.set(key, held);
   return held;
@@ -113,12 +116,15 @@ export function hold(workLane: WorkLane, delivery: Delivery, now: number): Hold 
 
 /** Knows an entry again that was let go, unless a later delivery of it has come in the meantime: its outcome is on its way, and it must not be fetched anew. */
 export function keepHold(held: Hold): void {
+  if (!held.isLetGo) return;
   const { holds } = held.workLane;
   if (!holds.has(held.key)) holds.set(held.key, held);
+  held.isLetGo = false;
 }
 
 /** Forgets an entry, unless a later delivery of it has come in the meantime. */
 export function letGo(held: Hold): void {
   const { holds } = held.workLane;
   if (holds.get(held.key) === held) holds.delete(held.key);
+  held.isLetGo = true;
 }

@@ -19,6 +19,7 @@ export function aroundAttempt(around: AroundAttempt, begin: (attempt: Attempt) =
     return;
   }
   if (hung.some(({ hook }) => hook.end !== undefined)) attempt.onEnded = (ended) => endWithin(hung, announce, ended);
+  attempt.isEntered = true;
   beginWithin(hung, announce, () => begin(attempt));
 }
 

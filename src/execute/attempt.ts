@@ -25,6 +25,8 @@ export interface Attempt extends Timed {
   carrier: Carrier;
   /** What its hooks have active while its handler runs. */
   context: unknown;
+  /** A hook has put it into a context of its own. */
+  isEntered: boolean;
   /** By the monotonic clock, in ms. */
   startedAt: number;
   /** How long its handler took, in ms, once it is over. */

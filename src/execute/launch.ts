@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { OF_DISPATCH } from "../../streams/trace-ids.ts";
 import type { Clock } from "../clock.ts";
 import type { Capacity } from "../deliver/capacity.ts";
@@ -115,7 +116,8 @@ export function createLauncher(parts: LauncherParts): Launcher {
     free(attempt, conclude(attempt, outcome, parts));
   };
   const { scope, maxPayloadBytes } = parts;
-  const handlerParts = { scope, maxPayloadBytes, inboxDeps: createInboxDeps(), finish };
+  const outside = AsyncLocalStorage.snapshot();
+  const handlerParts = { scope, maxPayloadBytes, inboxDeps: createInboxDeps(), finish, outside };
   const forget = (attempt: Attempt) => {
     capacity.shift(attempt.hold, "gone");
     letGo(attempt.hold);
@@ -162,6 +164,7 @@ function attemptOf({ hold, record, meta, policies, input, lock, onFree }: Launch
     deadlineAt: 0,
     abortedBy: undefined,
     isDue: false,
+    isEntered: false,
     isOver: false,
     controller: undefined,
     progress: undefined,

@@ -14,6 +14,8 @@ export interface HandlerParts {
   readonly scope: WorkerScope;
   readonly maxPayloadBytes: number;
   readonly inboxDeps: InboxDeps;
+  /** Calls a function in the context of the worker, and goes back to the one before. */
+  readonly outside: <R, Args extends unknown[]>(run: (...args: Args) => R, ...args: Args) => R;
   /** Hears how an attempt came out. */
   readonly finish: (attempt: Attempt, outcome: Outcome) => void;
 }
@@ -57,10 +59,11 @@ function isBare({ deps }: TaskRecord): boolean {
 
 /** A handler without dependencies: nothing could roll back, and nothing has to close when it is abandoned, so that no promise is made between its own and its end. */
 function runBare(attempt: Attempt, context: RunContext, parts: HandlerParts): void {
-  const { record, input } = attempt;
   let given: unknown;
   try {
-    given = currentRun.run(asCurrent(attempt), record.run as NonNullable<TaskRecord["run"]>, input, none, context);
+    given = attempt.isEntered
+      ? currentRun.run(asCurrent(attempt), callBare, attempt, context)
+      : parts.outside(enterAndCallBare, attempt, context);
   } catch (error) {
     parts.finish(attempt, failure(attempt, error));
     return;
@@ -71,6 +74,16 @@ function runBare(attempt: Attempt, context: RunContext, parts: HandlerParts): vo
       (value) => takeBare(attempt, value, parts),
       (error) => parts.finish(attempt, failure(attempt, error)),
     );
+}
+
+/** What calls this leaves the context again: for `run` to do so takes as long as to enter it. */
+function enterAndCallBare(attempt: Attempt, context: RunContext): unknown {
+  currentRun.enterWith(asCurrent(attempt));
+  return callBare(attempt, context);
+}
+
+function callBare({ record, input }: Attempt, context: RunContext): unknown {
+  return (record.run as NonNullable<TaskRecord["run"]>)(input, none, context);
 }
 
 function takeBare(attempt: Attempt, value: unknown, { maxPayloadBytes, finish }: HandlerParts): void {

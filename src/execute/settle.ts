@@ -114,8 +114,12 @@ export function createSettler({ workLane, capacity, onFenced, announce, signal }
 
 /** A settlement with the events that come before its own. */
 function after(before: readonly EventDraft[], settlement: Settlement, isPlainBefore = false): Settlement {
-  const events = before.concat(settlement.events);
-  return { ...settlement, events, isPlain: isPlainBefore && settlement.isPlain === true };
+  const { kind, delivery, events } = settlement;
+  const all = before.concat(events);
+  const isPlain = isPlainBefore && settlement.isPlain === true;
+  if (kind !== "ended") return { ...settlement, events: all, isPlain };
+  const { result, keyUntil } = settlement; // nearly all: field by field takes a third of the time
+  return { kind, delivery, events: all, isPlain, result, keyUntil };
 }
 
 function outgoing(hold: Hold, settlement: Settlement, onDone: Outgoing["onDone"]): Outgoing {

@@ -1,4 +1,7 @@
 import { Redis } from "ioredis";
+import { ready } from "../../../streams/connect.ts";
+import { ENTRY_FIELD, packEntry } from "../../../streams/entry.ts";
+import { readAlone } from "../../../streams/read-alone.ts";
 import { type BareSocket, openBareSocket, toCommand } from "./bare-socket.ts";
 import type { Client, Contender, Input, WorkOrder } from "./contender.ts";
 
@@ -11,7 +14,7 @@ export const raw: Contender = { name: "raw commands", pace: 8, open };
 
 const BATCH = 500;
 const LINES_PER_ADD = 2;
-const HEADER = `{"f":1,"p":"bench-1-00000000.000000","c":1,"codec":"json","d":{"v":1,"queue":"default","at":1764000000000}}`;
+const HEADER = `{"f":1,"p":"bench-1-00000000.000000","c":1,"codec":"json","d":{"v":1,"queue":"default","at":1764000000000,"type":"run.enqueued","task":"task_default"}}`;
 const RUN = "019a0000-0000-7000-8000-000000000000";
 
 async function open(url: string): Promise<Client> {
@@ -54,7 +57,7 @@ async function open(url: string): Promise<Client> {
 }
 
 function writeBatch(socket: BareSocket, inputs: readonly Input[], entryOf: (input: Input) => string): Promise<void> {
-  const events = inputs.map((input) => ({ type: "run.enqueued", run: RUN, task: "task_default", input }));
+  const events = inputs.map((input) => ({ run: RUN, input }));
   const ledger = toCommand(
     "XADD",
     "events",
@@ -70,21 +73,22 @@ function writeBatch(socket: BareSocket, inputs: readonly Input[], entryOf: (inpu
 }
 
 function toEntry(body: string): string {
-  const fields = { v: "1", run: RUN, task: "task_default", attempt: "1", key: "", expires: "0" };
-  const meta = `{"enqueuedAt":1764000000000}`;
-  return toCommand("XADD", "tasks", "*", ...Object.entries({ ...fields, meta, body }).flat());
+  const of = { run: RUN, task: "task_default", attempt: 1, key: "", expires: 0, meta: `{"enqueuedAt":1764000000000}` };
+  return toCommand("XADD", "tasks", "*", ENTRY_FIELD, packEntry({ ...of, body }));
 }
 
-/** Reads and settles until nothing is left. The next read is on its way while one is being settled. */
+/** Reads and settles until nothing is left, with two reads on their way at any time, each on a connection of its own. */
 async function work(redis: Redis, { run }: WorkOrder): Promise<AsyncDisposable> {
   await redis.xgroup("CREATE", "tasks", "workers", "0", "MKSTREAM");
+  const readers = [redis.duplicate(), redis.duplicate()];
+  await Promise.all(readers.map((reader) => ready(reader, 5_000)));
   const input: Input = {};
   const events = readyMadeEvents();
   let isStopped = false;
-  const readAndSettle = async () => {
+  const readAndSettle = async (reader: Redis) => {
     while (!isStopped) {
-      const reply = await redis.xreadgroup("GROUP", "workers", "c", "COUNT", BATCH, "STREAMS", "tasks", ">");
-      const ids = (reply as [string, [string, string[]][]][] | null)?.[0]?.[1].map(([id]) => id) ?? [];
+      const reply = await readAlone(reader, ["GROUP", "workers", "c", "COUNT", BATCH, "STREAMS", "tasks", ">"]);
+      const ids = reply?.[0]?.[1].map(([id]) => id) ?? [];
       if (ids.length === 0) return;
       for (let left = ids.length; left > 0; left -= 1) void run(input, 1);
       void redis.xack("tasks", "workers", ...ids);
@@ -92,19 +96,19 @@ async function work(redis: Redis, { run }: WorkOrder): Promise<AsyncDisposable> 
       void redis.xadd("events", "*", "h", HEADER, "n", String(ids.length * 2), "events", events(ids.length));
     }
   };
-  const working = Promise.all([readAndSettle(), readAndSettle()]);
+  const working = Promise.all(readers.map(readAndSettle));
   return {
     async [Symbol.asyncDispose]() {
       isStopped = true;
       await working;
+      for (const reader of readers) reader.disconnect();
     },
   };
 }
 
 /** The events of so many runs that started and succeeded, without making them each time. */
 function readyMadeEvents(): (count: number) => string {
-  const of = { run: RUN, task: "task_default", attempt: 1, delivery: 1 };
-  const pair = `${JSON.stringify({ type: "run.started", ...of, waitedMs: 1 })},${JSON.stringify({ type: "run.succeeded", ...of, durationMs: 1 })}`;
+  const pair = `${JSON.stringify({ type: "run.started", run: RUN, waitedMs: 1 })},${JSON.stringify({ type: "run.succeeded", run: RUN, durationMs: 1 })}`;
   const whole = Array.from({ length: BATCH }, () => pair).join(",");
   return (count) => `[${count === BATCH ? whole : whole.slice(0, count * (pair.length + 1) - 1)}]`;
 }
