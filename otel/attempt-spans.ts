@@ -41,11 +41,11 @@ export function traceAttempt(tracing: AttemptTracing, execution: Execution): Hoo
   const { linkage, propagateBaggage, isKept } = tracing;
   const { carrier } = execution;
   const dispatch = isChild(execution, linkage) ? parentOf(carrier) : undefined;
-  if (isKept !== undefined && dispatch !== undefined && !isKept(dispatch, dispatch.traceId))
+  if (isKept !== undefined && dispatch !== undefined && !isKept(dispatch, dispatch.trace))
     return leaveOutBelow(tracing, carrier);
-  const ids = tracing.ids === undefined ? undefined : idsOfAttempt(execution);
-  if (isKept !== undefined && dispatch === undefined && ids !== undefined && !isKept(undefined, ids.traceId))
+  if (isKept !== undefined && dispatch === undefined && tracing.ids !== undefined && !isKept(undefined, execution))
     return leaveOut(tracing, execution);
+  const ids = tracing.ids === undefined ? undefined : idsOfAttempt(execution);
   const parent = dispatch === undefined ? withBaggage(ROOT_CONTEXT, carrier.baggage) : extract(carrier);
   const span = startAttempt({ tracing, execution, parent, ids });
   const active = trace.setSpan(parent, span);

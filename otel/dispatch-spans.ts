@@ -11,7 +11,7 @@ import {
 } from "@opentelemetry/api";
 import { inPlain, leftOut } from "../src/left-out.ts";
 import type { Hook, Sending, Sent } from "../src/middleware.ts";
-import { idsOfDispatch, type SpanIds } from "../streams/trace-ids.ts";
+import { idsOfDispatch } from "../streams/trace-ids.ts";
 import { NAMES, SYSTEM, spanName } from "./attributes.ts";
 import { packBaggage } from "./baggage.ts";
 import type { RunContexts } from "./contexts.ts";
@@ -55,20 +55,21 @@ export function traceDispatch(tracing: DispatchTracing, sending: Sending): Hook<
 
 /** A dispatch that sampling leaves out: what is not made has the ids that a rebuilt one has. */
 interface Without {
-  readonly own: SpanIds;
+  /** The first of its runs. */
+  readonly first: string;
   /** The span that it would have been below. */
   readonly parent: SpanContext | undefined;
-  /** The run, when it is one, and begins a trace. */
-  readonly run: string | undefined;
+  /** True when it is of one run, and begins a trace. */
+  readonly isOwn: boolean;
 }
 
 /** Undefined when it is to be made. */
 function leftOutOf(isKept: IsKept, { runs }: Sending, around: Context): Without | undefined {
   const found = trace.getSpanContext(around);
   const parent = found !== undefined && isSpanContextValid(found) ? found : undefined;
-  const own = idsOfDispatch(runs[0] ?? "");
-  if (isKept(parent, parent?.traceId ?? own.traceId)) return undefined;
-  return { own, parent, run: parent === undefined && runs.length === 1 ? runs[0] : undefined };
+  const first = runs[0] ?? "";
+  if (isKept(parent, parent?.traceId ?? { run: first, attempt: 0, delivery: 0 })) return undefined;
+  return { first, parent, isOwn: parent === undefined && runs.length === 1 };
 }
 
 /** Whatever is done within is left out too. */
@@ -76,13 +77,14 @@ function leaveOut({ contexts, propagateBaggage }: DispatchTracing, around: Conte
   const inside = () => trace.setSpanContext(around, spanOf(without));
   const enter: Hook<Sent>["enter"] =
     contexts === undefined ? (begin) => context.with(inside(), begin) : (begin) => contexts.enter(inside, begin);
-  const { run } = without;
-  const carrier = run === undefined ? carrierOf(spanOf(without)) : leftOut({ run, attempt: 0, delivery: 0 });
+  const { first, isOwn } = without;
+  const carrier = isOwn ? leftOut({ run: first, attempt: 0, delivery: 0 }) : carrierOf(spanOf(without));
   const baggage = propagateBaggage ? packBaggage(around) : undefined;
   return { carrier: baggage === undefined ? carrier : { ...inPlain(carrier), baggage }, enter };
 }
 
-function spanOf({ own, parent }: Without): SpanContext {
+function spanOf({ first, parent }: Without): SpanContext {
+  const own = idsOfDispatch(first);
   const left = { traceId: parent?.traceId ?? own.traceId, spanId: own.spanId, traceFlags: TraceFlags.NONE };
   return parent?.traceState === undefined ? left : { ...left, traceState: parent.traceState };
 }

@@ -11,7 +11,7 @@ import {
 } from "@opentelemetry/api";
 import { followsFrom } from "../src/left-out.ts";
 import type { Carrier } from "../src/middleware.ts";
-import { idsOfAttempt } from "../streams/trace-ids.ts";
+import type { AttemptKey } from "../streams/trace-ids.ts";
 import { packBaggage, withBaggage } from "./baggage.ts";
 
 // W3C Trace Context, level 1. Spelt here and not left to the process' propagators: these may be set to another format,
@@ -50,12 +50,14 @@ export function spanContextOf({ traceparent, tracestate }: Carrier = {}): SpanCo
 }
 
 /** What sampling asks of the span that a carrier came from; undefined when it carries none, or one that cannot be read. */
-export function parentOf(carrier: Carrier): Pick<SpanContext, "traceId" | "traceFlags"> | undefined {
+export function parentOf(
+  carrier: Carrier,
+): { readonly trace: string | AttemptKey; readonly traceFlags: TraceFlags } | undefined {
   const of = followsFrom(carrier);
-  if (of !== undefined) return { traceId: idsOfAttempt(of).traceId, traceFlags: TraceFlags.NONE };
+  if (of !== undefined) return { trace: of, traceFlags: TraceFlags.NONE };
   const { traceparent } = carrier;
   if (traceparent === undefined || !TRACEPARENT.test(traceparent)) return undefined;
-  return { traceId: traceparent.slice(3, 35), traceFlags: Number.parseInt(traceparent.slice(-2), 16) & 1 };
+  return { trace: traceparent.slice(3, 35), traceFlags: Number.parseInt(traceparent.slice(-2), 16) & 1 };
 }
 
 /** A context whose parent is where the carrier came from, with the baggage that came along. */

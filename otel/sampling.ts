@@ -6,9 +6,13 @@ import {
   type Sampler,
   TraceIdRatioBasedSampler,
 } from "@opentelemetry/sdk-trace";
+import { type AttemptKey, idsOfAttempt, isOurs } from "../streams/trace-ids.ts";
 
-/** Says before a span is made whether it would be kept; `traceId` is the trace that it would belong to. */
-export type IsKept = (parent: Pick<SpanContext, "traceFlags"> | undefined, traceId: string) => boolean;
+/**
+ * Says before a span is made whether it would be kept. `of` is the trace that it would belong to: its id, or what that follows from, since to
+ * put the id together just to ask cost more than the answer.
+ */
+export type IsKept = (parent: Pick<SpanContext, "traceFlags"> | undefined, of: string | AttemptKey) => boolean;
 
 /** A sampler, and a short way to ask it. */
 export interface Sampling {
@@ -29,15 +33,15 @@ export function samplingOf(env: Environment): Sampling | undefined {
   if (root === undefined) return undefined;
   return {
     sampler: isParentBased ? new ParentBasedSampler({ root: root.sampler }) : root.sampler,
-    isKept: (parent, traceId) =>
-      isParentBased && parent !== undefined ? (parent.traceFlags & TraceFlags.SAMPLED) !== 0 : root.keeps(traceId),
+    isKept: (parent, of) =>
+      isParentBased && parent !== undefined ? (parent.traceFlags & TraceFlags.SAMPLED) !== 0 : root.keeps(of),
   };
 }
 
 /** A sampler for traces that begin here. */
 interface Root {
   readonly sampler: Sampler;
-  readonly keeps: (traceId: string) => boolean;
+  readonly keeps: (of: string | AttemptKey) => boolean;
 }
 
 function rootOf(name: string, argument: string | undefined): Root | undefined {
@@ -47,7 +51,31 @@ function rootOf(name: string, argument: string | undefined): Root | undefined {
   if (name !== "traceidratio" || !(ratio >= 0 && ratio <= 1)) return undefined;
   // The SDK's own rule, which it works out anew at each call, after it has looked whether the id is one.
   const bound = ratio === 1 ? 2 ** 32 : Math.floor(ratio * (2 ** 32 - 1));
-  return { sampler: new TraceIdRatioBasedSampler(ratio), keeps: (traceId) => folded(traceId) < bound };
+  return { sampler: new TraceIdRatioBasedSampler(ratio), keeps: (of) => bound > 0 && foldedOf(of) < bound };
+}
+
+/** Folds an id as it stands, or as it would be cut from the run's: the digits of attempt and delivery, then those of the run from the ninth on. */
+function foldedOf(of: string | AttemptKey): number {
+  if (typeof of === "string") return folded(of);
+  const { run, attempt, delivery } = of;
+  if (!isOurs(run)) return folded(idsOfAttempt(of).traceId);
+  return (
+    (wordAt(run, 9, 14) ^ wordAt(run, 19, 24) ^ wordAt(run, 28, 32) ^ ((attempt << 16) | (delivery & 0xffff))) >>> 0
+  );
+}
+
+/** Eight digits: four from one place on, and four from another. */
+function wordAt(run: string, first: number, second: number): number {
+  return (fourAt(run, first) << 16) | fourAt(run, second);
+}
+
+function fourAt(run: string, at: number): number {
+  return (digitAt(run, at) << 12) | (digitAt(run, at + 1) << 8) | (digitAt(run, at + 2) << 4) | digitAt(run, at + 3);
+}
+
+function digitAt(text: string, at: number): number {
+  const code = text.charCodeAt(at);
+  return code < 58 ? code - 48 : code - 87;
 }
 
 /** The four words of a trace id, laid over each other. */
@@ -55,8 +83,7 @@ function folded(traceId: string): number {
   let word = 0;
   let all = 0;
   for (let at = 0; at < 32; at += 1) {
-    const code = traceId.charCodeAt(at);
-    word = (word << 4) | (code < 58 ? code - 48 : code - 87);
+    word = (word << 4) | digitAt(traceId, at);
     if ((at & 7) === 7) all ^= word;
   }
   return all >>> 0;

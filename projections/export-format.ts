@@ -3,7 +3,8 @@ import { createInterface } from "node:readline";
 import { PassThrough, type Readable, type Writable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { createGunzip, createGzip, createZstdCompress, createZstdDecompress } from "node:zlib";
-import type { BatchHeader, LedgerEntry } from "../streams/ledger.ts";
+import type { BatchHeader, LedgerEntry, Shared } from "../streams/ledger.ts";
+import { inFull } from "../streams/trace-ids.ts";
 
 /** The format of exported ledgers that this version writes, and the newest that it reads. */
 export const EXPORT_FORMAT = 1;
@@ -44,14 +45,21 @@ export function toExported(queue: string, incarnation: string, { id, header, eve
 }
 
 function spelledOut(events: unknown, head: unknown): unknown {
-  const { type, task, attempt, delivery } = (head as Partial<BatchHeader>).d ?? {};
-  const isShared = (type ?? task ?? attempt ?? delivery) !== undefined;
-  if (!isShared || !Array.isArray(events)) return events;
-  return events.map((event: unknown) =>
-    typeof event === "object" && event !== null && !Array.isArray(event)
-      ? { type, task, attempt, delivery, ...event }
-      : event,
-  );
+  const { type, task, attempt, delivery, isOfMany, traceparent } = (head as Partial<BatchHeader>).d ?? {};
+  if (!Array.isArray(events)) return events;
+  return events.map((event: unknown) => {
+    if (typeof event !== "object" || event === null || Array.isArray(event)) return event;
+    const whole: Shared & { readonly run?: string } = {
+      type,
+      task,
+      attempt,
+      delivery,
+      isOfMany,
+      traceparent,
+      ...event,
+    };
+    return whole.traceparent === undefined ? whole : { ...whole, traceparent: inFull(whole.traceparent, whole) };
+  });
 }
 
 /** The entry that a line was made of. */

@@ -3,6 +3,7 @@ import type { EventDraft } from "./events.ts";
 import { type CallLimits, callScript, type Lane } from "./lane.ts";
 import { encodeEvent, type Shared, sharedBy } from "./ledger.ts";
 import { wholeMs } from "./scripts.ts";
+import { traceToldOnce } from "./trace-ids.ts";
 
 /** Most records in one call. */
 export const CALL_RECORDS = 500;
@@ -26,7 +27,7 @@ export interface EnqueueRecord {
   readonly event: EventDraft<"run.enqueued">;
   /** JSON of the event's input, when the event itself has none. */
   readonly inputJson?: string | undefined;
-  /** JSON of the event and its input, without type, task and braces, when it was written already. Of what is due at once. */
+  /** JSON of the event and its input, without what `headOf` writes and without braces, when it was written already. Of what is due at once. */
   readonly eventJson?: string | undefined;
   /** Recorded before it, in the same batch, if the run is new: what made it. */
   readonly before?: EventDraft | undefined;
@@ -115,6 +116,8 @@ export class EnqueueRefused extends Error {
 
 /** What events of dispatches have in common as a rule. Nothing else: a run that became due on its way has an event that the script makes. */
 const SHARED = ["type", "task"] as const;
+/** Of a call to which the script adds no events. */
+const SHARED_BY_PLAIN = [...SHARED, "isOfMany"] as const;
 
 /** What `enqueue.lua` is called with. */
 export function enqueueCall(
@@ -127,10 +130,10 @@ export function enqueueCall(
   const isPlain = records.every((record) => record.dueAt === 0 && record.key === undefined);
   // Whether a keyed run is new is known to the script alone: then it joins the events. Else they go in ready-made, which is cheaper.
   const isKeyed = records.some((record) => record.key !== undefined);
-  const shared = sharedBy(
-    records.flatMap(({ before, event }) => (before === undefined ? event : [before, event])),
-    SHARED,
-  );
+  const all = records.flatMap(({ before, event }) => (before === undefined ? event : [before, event]));
+  const shared: Shared = isPlain
+    ? { ...sharedBy(all, SHARED_BY_PLAIN), traceparent: traceToldOnce(all) }
+    : sharedBy(all, SHARED);
   const events = isKeyed ? noEvents : eventsOf(records, shared);
   const named = [keys.tasks, keys.events, keys.scheduled, keys.scheduledEntries, keys.calls(lane.incarnation)];
   const args: (string | number)[] = [
@@ -182,9 +185,11 @@ function eventTexts({ before, event, inputJson, eventJson, dueAt }: EnqueueRecor
 }
 
 /** What an event that was written already has to say besides, since its header does not. */
-function headOf({ type, task }: EventDraft<"run.enqueued">, shared: Shared): string {
-  const head = shared.type === undefined ? `"type":"${type}",` : "";
-  return shared.task === undefined ? `${head}"task":${JSON.stringify(task)},` : head;
+function headOf({ type, task, traceparent, isOfMany }: EventDraft<"run.enqueued">, shared: Shared): string {
+  let head = shared.type === undefined ? `"type":"${type}",` : "";
+  if (shared.task === undefined) head += `"task":${JSON.stringify(task)},`;
+  if (traceparent !== shared.traceparent) head += `"traceparent":${JSON.stringify(traceparent)},`;
+  return isOfMany === shared.isOfMany ? head : `${head}"isOfMany":${isOfMany},`;
 }
 
 /** What `enqueue.lua` has answered. */

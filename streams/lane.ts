@@ -67,10 +67,7 @@ export interface Lane {
   /** When a dispatch is to ask whether the lane takes any. */
   readonly fullness: Fullness;
   /** A ledger header for a call. 0 for one that carries no number: its batch gets a token of its own, counted downwards. */
-  header(
-    call: number,
-    defaults?: Shared & { readonly worker?: string; readonly traceparent?: string; readonly at?: number | undefined },
-  ): string;
+  header(call: number, defaults?: Shared & { readonly worker?: string; readonly at?: number | undefined }): string;
 }
 
 /** What a lane is opened with. */

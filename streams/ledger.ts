@@ -26,7 +26,6 @@ export interface BatchHeader {
     /** Left out when the events say it themselves, as those that scripts make do. */
     readonly at?: number | undefined;
     readonly worker?: string | undefined;
-    readonly traceparent?: string | undefined;
   };
 }
 
@@ -39,6 +38,9 @@ export interface Shared {
   readonly task?: string | undefined;
   readonly attempt?: number | undefined;
   readonly delivery?: number | undefined;
+  readonly isOfMany?: boolean | undefined;
+  /** Which an event may differ from, as long as it says one of its own. */
+  readonly traceparent?: string | undefined;
 }
 
 /** A ledger entry as Redis gives it and the archive keeps it. */
@@ -82,13 +84,18 @@ function isInAll(events: readonly Shared[], field: keyof Shared, value: unknown)
 }
 
 /** An event as it is written, without what its header tells. */
-export function encodeEvent(event: EventDraft, { type, task, attempt, delivery }: Shared = {}): string {
+export function encodeEvent(
+  event: EventDraft,
+  { type, task, attempt, delivery, isOfMany, traceparent }: Shared = {},
+): string {
   const own: Record<string, unknown> = { ...event };
   // What is undefined is not written.
   if (type !== undefined) own.type = undefined;
   if (task !== undefined) own.task = undefined;
   if (attempt !== undefined) own.attempt = undefined;
   if (delivery !== undefined) own.delivery = undefined;
+  if (isOfMany !== undefined) own.isOfMany = undefined;
+  if (own.traceparent === traceparent) own.traceparent = undefined;
   return JSON.stringify(own);
 }
 

@@ -1,5 +1,6 @@
 import type { EventDraft } from "./events.ts";
 import { encodeEvent, type Shared, sharedBy } from "./ledger.ts";
+import { traceToldOnce } from "./trace-ids.ts";
 
 /** How a run starts and succeeds of which nothing more is to be told: neither a slot nor a result. */
 export type PlainEvent = (
@@ -12,10 +13,12 @@ export type Told = Shared & { readonly at?: number | undefined };
 
 const SHARED = ["task", "attempt", "delivery"] as const;
 
-/** Those of its fields in which all events agree, and when the last of them was: nearly all are of the same millisecond or two. */
+/** Those of its fields in which all events agree, the trace context that most have, and when the last of them was: nearly all are of the same millisecond or two. */
 export function toldOnce(events: readonly EventDraft[]): Told {
   const shared = sharedBy(events, SHARED);
-  return events.every(({ at }) => at !== undefined) ? { ...shared, at: events.at(-1)?.at } : shared;
+  const traceparent = traceToldOnce(events);
+  const told = traceparent === undefined ? shared : { ...shared, traceparent };
+  return events.every(({ at }) => at !== undefined) ? { ...told, at: events.at(-1)?.at } : told;
 }
 
 /** Events as JSON with commas between them, by hand: to have JSON write them was a twelfth of a run. */
@@ -30,7 +33,7 @@ function write(event: PlainEvent, told: Told): string {
   if (told.task === undefined) own = `,"task":${JSON.stringify(event.task)}`;
   if (told.attempt === undefined) own += `,"attempt":${event.attempt}`;
   if (told.delivery === undefined) own += `,"delivery":${event.delivery}`;
-  if (event.traceparent !== undefined) own += `,"traceparent":${JSON.stringify(event.traceparent)}`;
+  if (event.traceparent !== told.traceparent) own += `,"traceparent":${JSON.stringify(event.traceparent)}`;
   if (event.at !== told.at) own += `,"at":${event.at}`;
   return event.type === "run.started"
     ? `{"type":"run.started","run":"${event.run}"${own},"waitedMs":${event.waitedMs}}`

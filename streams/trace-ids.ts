@@ -65,7 +65,10 @@ export function isOurs(run: string): boolean {
 }
 
 /** A `traceparent` in full: one that was written as what it follows from is worked out. Undefined when that is not known. */
-export function inFull(traceparent: string | undefined, of: Partial<AttemptKey>): string | undefined {
+export function inFull(
+  traceparent: string | undefined,
+  of: { readonly [K in keyof AttemptKey]?: AttemptKey[K] | undefined },
+): string | undefined {
   const { run, attempt, delivery } = of;
   if (traceparent !== OF_DISPATCH && traceparent !== OF_ATTEMPT) return traceparent;
   if (run === undefined) return undefined;
@@ -73,6 +76,24 @@ export function inFull(traceparent: string | undefined, of: Partial<AttemptKey>)
   return attempt === undefined || delivery === undefined
     ? undefined
     : leftOut(idsOfAttempt({ run, attempt, delivery }));
+}
+
+/**
+ * What the header of a batch says for its events in the place of a `traceparent` of their own: that which all have or, of those that sampling has left
+ * out, what most follow from. Undefined when one of them has none: it would be told to have it.
+ */
+export function traceToldOnce(events: readonly { readonly traceparent?: string | undefined }[]): string | undefined {
+  const first = events[0]?.traceparent;
+  if (first === undefined) return undefined;
+  let [areSame, ofDispatches, ofAttempts] = [true, 0, 0];
+  for (const { traceparent } of events) {
+    if (traceparent === undefined) return undefined;
+    areSame &&= traceparent === first;
+    if (traceparent === OF_DISPATCH) ofDispatches += 1;
+    else if (traceparent === OF_ATTEMPT) ofAttempts += 1;
+  }
+  if (areSame || ofDispatches + ofAttempts === 0) return areSame ? first : undefined;
+  return ofDispatches > ofAttempts ? OF_DISPATCH : OF_ATTEMPT;
 }
 
 /** W3C Trace Context, level 1, of a span that is not sampled. */

@@ -41,8 +41,18 @@ export function startOf(attempt: Attempt): Start {
   }
   const { delivery, entry } = hold.delivery;
   const { run, task } = entry;
-  const plain = { type: "run.started", run, task, attempt: entry.attempt, delivery, at, waitedMs } as const;
-  return { events: [asEvent(plain, besideRun(attempt.carrier, run))], isPlain: true };
+  const traceparent = besideRun(attempt.carrier, run);
+  const plain = {
+    type: "run.started",
+    run,
+    task,
+    attempt: entry.attempt,
+    delivery,
+    at,
+    waitedMs,
+    traceparent,
+  } as const;
+  return { events: [plain as typeof plain & WithWorker], isPlain: true };
 }
 
 /** The event by which an attempt ends that has done its work. */
@@ -50,17 +60,9 @@ function successOf({ hold, carrier }: Attempt, durationMs: number): EventDraft<"
   const { delivery, entry } = hold.delivery;
   const { run, task } = entry;
   const at = nowOf(hold);
-  const plain = { type: "run.succeeded", run, task, attempt: entry.attempt, delivery, at, durationMs } as const;
-  return asEvent(plain, besideRun(carrier, run));
-}
-
-/** With the trace context, when there is one. */
-function asEvent<T extends object>(
-  plain: T & { traceparent?: string },
-  traceparent: string | undefined,
-): T & WithWorker {
-  if (traceparent !== undefined) plain.traceparent = traceparent;
-  return plain as T & WithWorker;
+  const traceparent = besideRun(carrier, run);
+  const plain = { type: "run.succeeded", run, task, attempt: entry.attempt, delivery, at, durationMs, traceparent };
+  return plain as typeof plain & WithWorker & { readonly type: "run.succeeded" };
 }
 
 /** It has done its work. */

@@ -81,7 +81,7 @@ test("what sampling leaves out is written as what it follows from, and read, log
   const raw = JSON.stringify(await lane.redis.xrange(keys.events, "-", "+"));
   for (const type of ["run.started", "run.succeeded"]) {
     const written = raw.match(new RegExp(`{\\\\"type\\\\":\\\\"${type}.*?}`, "g")) ?? [];
-    assert.equal(written.filter((text) => /traceparent\\":\\"[01]\\"/.test(text)).length, written.length - 1, type); // but for the child
+    assert.equal(written.filter((text) => /traceparent\\":\\"00-/.test(text)).length, 1, type); // that of the child
   }
 
   await using projector = createProjector(broker);

@@ -4,9 +4,11 @@ import fc from "fast-check";
 import { CALL_BYTES, CALL_RECORDS, cutIntoCalls, type EnqueueRecord, enqueueCall } from "../../streams/enqueue.ts";
 import { ENTRY_FIELD, packEntry, toEntry } from "../../streams/entry.ts";
 import type { UnknownEvent } from "../../streams/events.ts";
+import { createRunIds } from "../../streams/ids.ts";
 import { type Lane, openLane } from "../../streams/lane.ts";
 import { decodeEntry } from "../../streams/ledger.ts";
 import { wholeMs } from "../../streams/scripts.ts";
+import { idsOfDispatch } from "../../streams/trace-ids.ts";
 import { anyText } from "../support/texts.ts";
 
 const record = (bytes: number) => ({ body: "x".repeat(bytes), meta: "" });
@@ -54,6 +56,8 @@ describe("records are cut into calls", () => {
   });
 });
 
+const newRun = createRunIds("q");
+
 describe("what a call records", () => {
   const lane = openLane({ redis: {} as Lane["redis"], namespace: "n", queue: "q", incarnation: "i" });
   const aRecord = (run: string, task: string, more: object = {}): EnqueueRecord => {
@@ -78,6 +82,7 @@ describe("what a call records", () => {
     return {
       shared: { type, task },
       told,
+      events: read,
       read: read.map((event) => ["type", "task", "run"].map((name) => (event as UnknownEvent)[name])),
     };
   };
@@ -107,6 +112,33 @@ describe("what a call records", () => {
       ["run.enqueued", "t", "a"],
       ["run.enqueued", "t", "c"],
     ]);
+  });
+
+  test("tells once the trace of those that were dispatched together, and the trace that most follow from their runs of others", () => {
+    const said = `00-${"a".repeat(32)}-${"b".repeat(16)}-01`;
+    const traced = (run: string, traceparent: string, more: object = {}) => {
+      const { event, ...rest } = aRecord(run, "t", { eventJson: `"run":"${run}"` });
+      return { ...rest, event: { ...event, traceparent, ...more } };
+    };
+    const together = recorded(["a", "c"].map((run) => traced(run, said, { isOfMany: true })));
+    assert.deepEqual(together.told, [{ run: "a" }, { run: "c" }]);
+    const events = together.events as readonly { traceparent?: string; isOfMany?: boolean }[];
+    assert.deepEqual(
+      events.map(({ traceparent, isOfMany }) => [traceparent, isOfMany]),
+      [
+        [said, true],
+        [said, true],
+      ],
+    );
+    const [first, last] = [newRun(0), newRun(0)];
+    const { told, events: alone } = recorded([traced(first, "0"), traced("b", said), traced(last, "0")]);
+    assert.deepEqual(told, [{ run: first }, { traceparent: said, run: "b" }, { run: last }]);
+    assert.deepEqual(
+      alone.map((event) => ("traceId" in event ? event.traceId : undefined)),
+      [idsOfDispatch(first).traceId, "a".repeat(32), idsOfDispatch(last).traceId],
+    );
+    const delayed = { ...traced("d", "0"), dueAt: 9, eventJson: undefined };
+    assert.deepEqual(recorded([delayed]).told, [{ run: "d", traceparent: "0", dueAt: 9 }]); // the script tells of it when it is due
   });
 
   test("is told in the same way by records with keys, of which the script picks", () => {

@@ -5,11 +5,14 @@ import type { EventDraft } from "../../streams/events.ts";
 import { createRunIds } from "../../streams/ids.ts";
 import { decodeEntry, encodeHeader } from "../../streams/ledger.ts";
 import { type PlainEvent, toldOnce, writeAny, writePlain } from "../../streams/plain-events.ts";
+import { idsOfAttempt, idsOfDispatch, OF_ATTEMPT, OF_DISPATCH } from "../../streams/trace-ids.ts";
 import { anyText } from "../support/texts.ts";
 
 const runIds = createRunIds("q");
 const text = anyText();
 const few = fc.integer({ min: 1, max: 2 });
+/** Short ones are read in full, which is shown below. */
+const traces = fc.oneof(fc.constantFrom("x", "y"), text).filter((one) => one !== OF_DISPATCH && one !== OF_ATTEMPT);
 const common = fc.record(
   {
     run: fc.nat().map(() => runIds(0)),
@@ -17,7 +20,7 @@ const common = fc.record(
     attempt: few,
     delivery: few,
     at: few,
-    traceparent: text,
+    traceparent: traces,
   },
   { requiredKeys: ["run", "task", "attempt", "delivery", "at"] },
 );
@@ -55,6 +58,40 @@ describe("events of a worker's batch", () => {
       }),
       { numRuns: 300 },
     );
+  });
+
+  test("say once which traces most of them are of that sampling has left out, and none that has no trace is told to have one", () => {
+    const said = `00-${"a".repeat(32)}-${"b".repeat(16)}-01`;
+    const started = (traceparent?: string): PlainEvent => ({
+      type: "run.started",
+      run: runIds(0),
+      task: "a",
+      attempt: 2,
+      delivery: 1,
+      at: 1,
+      waitedMs: 0,
+      traceparent,
+    });
+    const batch = [OF_ATTEMPT, said, OF_ATTEMPT, OF_DISPATCH].map(started);
+    const told = toldOnce(batch as EventDraft[]);
+    assert.equal(told.traceparent, OF_ATTEMPT);
+    const written = writePlain(batch, told);
+    assert.equal(written.match(/traceparent/g)?.length, 2);
+    const key = (at: number) => ({ run: batch[at]?.run ?? "", attempt: 2, delivery: 1 });
+    const expected = [
+      idsOfAttempt(key(0)).traceId,
+      "a".repeat(32),
+      idsOfAttempt(key(2)).traceId,
+      idsOfDispatch(key(3).run).traceId,
+    ];
+    const traceIds = (json: string, header: object) =>
+      readBack(json, header).map((event) => (event as { traceparent?: string }).traceparent?.split("-")[1]);
+    assert.deepEqual(traceIds(written, told), expected);
+    assert.deepEqual(traceIds(writeAny(batch as EventDraft[], told), told), expected);
+    const untraced = [...batch, started()];
+    const toldOfNone = toldOnce(untraced as EventDraft[]);
+    assert.equal(toldOfNone.traceparent, undefined);
+    assert.deepEqual(traceIds(writePlain(untraced, toldOfNone), toldOfNone), [...expected, undefined]);
   });
 
   test("that say nothing of when they were are of when the batch was sent", () => {

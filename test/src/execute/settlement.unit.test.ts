@@ -32,7 +32,7 @@ test("start and success say what they are to say", () => {
   fc.assert(
     fc.property(text, traces, durations, (task, trace, took) => {
       const attempt = attemptOf(task, trace);
-      const traced = trace === undefined ? {} : { traceparent: trace };
+      const traced = { traceparent: trace };
       const common = { run, task, attempt: 3, delivery: 2, at: 1_500, ...traced };
       assert.deepEqual(startOf(attempt), {
         events: [{ type: "run.started", ...common, waitedMs: 500 }],
