@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { openLifeline } from "./lifeline.ts";
 
 /** What a process of a scenario runs. */
 export type Program = "worker" | "producer" | "projector" | "relay" | "application" | "refused" | "misfits";
@@ -21,7 +22,7 @@ export interface Actor {
   readonly errors: () => readonly string[];
 }
 
-/** The processes of a scenario: those that are left are killed when it ends. */
+/** The processes of a scenario: those that are left are killed when it ends, or when the ladder is. */
 export interface Cast extends AsyncDisposable {
   start(program: Program, env: Readonly<Record<string, string>>): Actor;
   /** When each pid was killed, in ms since 1970. */
@@ -36,6 +37,7 @@ const NODE_COMPILE_CACHE = join(import.meta.dirname, "../../node_modules/.cache/
 export function gather(env: Readonly<Record<string, string>>): Cast {
   const all: Actor[] = [];
   const deaths = new Map<number, number>();
+  const lifeline = openLifeline();
   return {
     all,
     deaths,
@@ -45,12 +47,14 @@ export function gather(env: Readonly<Record<string, string>>): Cast {
         env: { ...process.env, NODE_OPTIONS: "", NODE_COMPILE_CACHE, LOG_LEVEL: "warn", ...env, ...more },
         stdio: ["ignore", "pipe", "pipe"],
       });
+      lifeline.hold(child);
       const actor = act(child, program, deaths);
       all.push(actor);
       return actor;
     },
     async [Symbol.asyncDispose]() {
       await Promise.all(all.map((actor) => actor.kill()));
+      await lifeline[Symbol.asyncDispose]();
     },
   };
 }
