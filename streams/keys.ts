@@ -49,6 +49,8 @@ export interface LaneKeys {
   result(run: string): string;
   /** string, TTL of `lockTtl`: the overlap lock, its value the run's id. */
   lock(name: string): string;
+  /** string, for longer than its overlap lock may last: a run that has had one has ended, whoever lived to let go of it. */
+  ended(run: string): string;
   /** zset, a week after the last was added: run id → slot, of runs of a schedule that wait for each other, or are waited for. */
   turns(schedule: string): string;
 }
@@ -87,6 +89,7 @@ export function laneKeys(namespace: string, queue: string): LaneKeys {
     key: (task, key) => `${tag}:key:${task}:${key}`,
     result: (run) => `${tag}:result:${run}`,
     lock: (name) => `${tag}:lock:${name}`,
+    ended: (run) => `${tag}:ended:${run}`,
     turns: (schedule) => `${tag}:turns:${schedule}`,
   };
 }

@@ -83,7 +83,7 @@ export async function openLocks(clients: readonly Redis[]): Promise<Locks> {
         throw new Error("it had expired by the time it was granted");
       } catch (error) {
         if (!(await isRefusal(error))) throw new LockUnavailable(name, error);
-        return { isTaken: false, holder: await inTime(holderOf(clients, name)).catch(() => undefined) };
+        return { isTaken: false, holder: await holderOf(clients, name) };
       }
     },
   };
@@ -132,12 +132,19 @@ async function isRefusal(error: unknown): Promise<boolean> {
   return against.filter(({ name }) => name === "ResourceLockedError").length >= (stats?.quorumSize ?? 1);
 }
 
-async function holderOf(clients: readonly Redis[], name: string): Promise<string | undefined> {
-  for (const client of clients) {
-    const holder = await client.get(name).catch(() => null);
-    if (holder !== null) return holder;
-  }
-  return undefined;
+/** The value that a majority of the servers has for a lock. Undefined: there is none, or it cannot be found out. Waits 5 s at most for those that do not answer. */
+export function holderOf(clients: readonly Redis[], name: string): Promise<string | undefined> {
+  const votes = new Map<string, number>();
+  const count = new Promise<string | undefined>((resolve) => {
+    const asked = clients.map(async (client) => {
+      const holder = await client.get(name).catch(() => null);
+      if (holder === null) return;
+      votes.set(holder, (votes.get(holder) ?? 0) + 1);
+      if ((votes.get(holder) as number) > clients.length / 2) resolve(holder);
+    });
+    void Promise.all(asked).then(() => resolve(undefined));
+  });
+  return inTime(count).catch(() => undefined);
 }
 
 async function inTime<T>(vote: Promise<T>): Promise<T> {

@@ -156,6 +156,7 @@ export async function cancel(
           keys.cancelled,
           keys.strikes,
           keys.calls(lane.incarnation),
+          keys.ended(request.run),
         ],
         args: [request.run, request.entryId ?? "", lane.header(call.number), request.task ?? "", reason, call.number],
       },

@@ -23,6 +23,8 @@ export type Settlement = {
   readonly events: readonly EventDraft[];
   /** True when all of its events are plain ones, which are written by hand. */
   readonly isPlain?: boolean | undefined;
+  /** Of a run that has had an overlap lock: for how long that may last, in ms. For so long its ending leaves a note, for whoever meets the lock. */
+  readonly lockLeftMs?: number | undefined;
 } & (
   | { readonly kind: "started"; readonly isStrike?: boolean }
   | {
@@ -134,7 +136,8 @@ function survey(settlements: readonly Settlement[]): { endedToo: Set<Delivery> |
 function isPlain(one: Settlement): boolean {
   const { stream, delivery, entry } = one.delivery;
   if (stream !== 1 || delivery !== 1) return false;
-  return one.kind === "started" || (one.kind === "ended" && one.result === undefined && entry.key === "");
+  if (one.kind === "started") return true;
+  return one.kind === "ended" && one.result === undefined && entry.key === "" && one.lockLeftMs === undefined;
 }
 
 function wordsOf(plain: readonly Settlement[]): string {
@@ -180,6 +183,10 @@ function addOperations(keys: LaneKeys, built: Built, one: Settlement): void {
   if (one.kind === "ended" && one.result !== undefined) {
     built.keys.push(keys.result(run));
     add("r", built.keys.length, Math.max(1, wholeMs(one.result.ttlMs)), one.result.json);
+  }
+  if (one.lockLeftMs !== undefined) {
+    built.keys.push(keys.ended(run));
+    add("r", built.keys.length, Math.max(1, wholeMs(one.lockLeftMs)), "1");
   }
   if (entry.key.startsWith(keys.key("", "").slice(0, -1))) {
     built.keys.push(entry.key);

@@ -4,7 +4,7 @@ import { letGo, type WorkLane } from "../deliver/work-lane.ts";
 import type { Ended, Notice } from "../middleware.ts";
 import type { Attempt } from "./attempt.ts";
 import { judge, type Outcome, type Verdict } from "./outcome.ts";
-import { exclusionOf, leaveTurn } from "./overlap.ts";
+import { exclusionOf, leaveTurn, lockLeft } from "./overlap.ts";
 import type { Settler } from "./settle.ts";
 import { cancellation, death, retry, success } from "./settlement.ts";
 
@@ -39,9 +39,10 @@ export function conclude(attempt: Attempt, outcome: Outcome, parts: ConcludePart
     parts.capacity.shift(hold, "gone");
     letGo(hold);
   } else {
-    const what = settlementOf(attempt, verdict, durationMs);
-    const whole = progress === undefined ? what : { ...what, events: [progress, ...what.events], isPlain: false };
     const hasLock = attempt.lock !== undefined;
+    const bare = settlementOf(attempt, verdict, durationMs);
+    const what = hasLock ? { ...bare, lockLeftMs: lockLeft(attempt) } : bare;
+    const whole = progress === undefined ? what : { ...what, events: [progress, ...what.events], isPlain: false };
     settler.conclude(hold, whole, hasLock ? (accepted) => passLock(attempt, accepted, parts.announce) : undefined);
   }
   return endedOf(verdict, durationMs);

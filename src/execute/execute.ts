@@ -17,7 +17,7 @@ import { slotOf } from "./context.ts";
 import { damaged, poison, unknown } from "./death-words.ts";
 import { type Inspected, inspectEntry } from "./inspect-entry.ts";
 import type { Launch, Launcher } from "./launch.ts";
-import { isExclusive, type Overlap } from "./overlap.ts";
+import { isExclusive, lockLeft, type Overlap } from "./overlap.ts";
 import { createPump } from "./pump.ts";
 import type { Settler } from "./settle.ts";
 import * as settlement from "./settlement.ts";
@@ -171,11 +171,11 @@ export function createExecutor(parts: ExecutorParts): Executor {
   };
   /** An attempt before this one may have left its lock. */
   const endForGood = (one: settlement.Unstarted, what: Settlement) => {
-    end(one, what);
     const record = parts.task(one.task);
-    const { meta } = one;
-    if (record !== undefined && meta !== undefined && isExclusive(record, meta))
-      overlap.forget({ hold: one.hold, record, meta });
+    const { meta, hold } = one;
+    if (record === undefined || meta === undefined || !isExclusive(record, meta)) return end(one, what);
+    end(one, { ...what, lockLeftMs: lockLeft({ hold, record, meta }) });
+    overlap.forget({ hold, record, meta });
   };
   /** Settles what has not started, and goes on to the next. */
   const end = (one: settlement.Unstarted, what: Settlement, onSettled?: Parameters<Settler["conclude"]>[2]) => {

@@ -1,5 +1,5 @@
 import type { EntryMeta, EntrySlot } from "../../streams/entry.ts";
-import type { HeldLock, Locks } from "../../streams/locks.ts";
+import { type HeldLock, type Locks, LockUnavailable, type Taking } from "../../streams/locks.ts";
 import { cancel, passTurn } from "../../streams/schedules.ts";
 import type { TaskRecord } from "../define/task.ts";
 import type { Hold } from "../deliver/work-lane.ts";
@@ -61,7 +61,7 @@ export function createOverlap({ locks, random, onError }: OverlapParts): Overlap
       const { record, hold, meta } = candidate;
       const { overlap, ttlMs } = exclusionOf(record, meta) as NonNullable<EntrySlot["lock"]>;
       try {
-        const taking = await (await locks()).take(lockName(candidate), hold.delivery.entry.run, ttlMs);
+        const taking = await take(await locks(), candidate, ttlMs);
         if (taking.isTaken) return { kind: "open", lock: taking.lock };
         if (meta.cron?.isOwed === true) return await waitForTurn(candidate, ttlMs);
         if (overlap === "queue_one") return await queueOne(candidate, ttlMs);
@@ -81,15 +81,47 @@ export function createOverlap({ locks, random, onError }: OverlapParts): Overlap
         .catch((error: unknown) => onError(error, candidate));
     },
     forget(candidate) {
-      const { attempt, run } = candidate.hold.delivery.entry;
       leaveTurn(candidate).catch((error: unknown) => onError(error, candidate));
-      if (attempt === 1 && candidate.hold.delivery.delivery === 1) return; // it has never had it
+      if (!mayHaveHeld(candidate)) return;
       void locks()
-        .then((all) => all.take(lockName(candidate), run, PROBE_MS))
+        .then((all) => all.take(lockName(candidate), candidate.hold.delivery.entry.run, PROBE_MS))
         .then((taking) => (taking.isTaken ? taking.lock.release() : undefined))
         .catch((error: unknown) => onError(error, candidate));
     },
   };
+}
+
+/** How often a lock is taken out of the hands of a run that has ended before it is left for later: others may want it, too. */
+const TRIES = 3;
+
+/**
+ * Takes the lock, also where a run has left it behind that has ended: its worker may have died between the two. That it has is known by the note
+ * that its accepted ending left in the same step, and never guessed from its silence.
+ */
+async function take(locks: Locks, candidate: Candidate, ttlMs: number): Promise<Taking> {
+  const { lane } = candidate.hold.workLane;
+  const name = lockName(candidate);
+  for (let tries = 0; tries < TRIES; tries += 1) {
+    const taking = await locks.take(name, candidate.hold.delivery.entry.run, ttlMs);
+    if (taking.isTaken || taking.holder === undefined) return taking;
+    if ((await lane.redis.exists(lane.keys.ended(taking.holder))) === 0) return taking;
+    const left = await locks.take(name, taking.holder, PROBE_MS); // in its name: if another has it by now, that one keeps it
+    if (left.isTaken) await left.lock.release();
+  }
+  throw new LockUnavailable(name, new Error("runs that have ended keep holding it"));
+}
+
+/** For how long the lock of a run that ends now may last, in ms: too long rather than too short. Undefined: it has never had one. */
+export function lockLeft(candidate: Candidate & { readonly lock?: HeldLock | undefined }): number | undefined {
+  const { record, meta, lock } = candidate;
+  if (lock === undefined && !mayHaveHeld(candidate)) return undefined;
+  const leftMs = lock === undefined ? (exclusionOf(record, meta)?.ttlMs ?? 0) : lock.expiresAt() - Date.now();
+  return 2 * Math.max(0, leftMs) + TURN_MS.least;
+}
+
+/** False for the first delivery of the first attempt before it starts: it has never had the lock. */
+function mayHaveHeld({ hold }: Candidate): boolean {
+  return hold.delivery.entry.attempt !== 1 || hold.delivery.delivery !== 1;
 }
 
 /** How long a run waits for its turn, in ms: it is told when that has come, and looks by itself when its lock must have ended. */
@@ -111,7 +143,7 @@ async function queueUp({ hold, meta }: Candidate): Promise<void> {
 async function passIfFree(locks: Locks, candidate: Candidate): Promise<void> {
   await queueUp(candidate);
   const { hold, meta } = candidate;
-  const taking = await locks.take(lockName(candidate), hold.delivery.entry.run, PROBE_MS);
+  const taking = await take(locks, candidate, PROBE_MS);
   if (!taking.isTaken) return;
   await taking.lock.release();
   const limits = { deadline: performance.now() + PASS_MS };

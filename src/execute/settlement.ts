@@ -221,7 +221,7 @@ interface EventOfAttempt {
 }
 
 /** What was to be tried again ends, since its cancel had been asked for. */
-export function asCancelled({ delivery, events }: Settlement, worker: string): Settlement {
+export function asCancelled({ delivery, events, lockLeftMs }: Settlement, worker: string): Settlement {
   const { run, task, attempt, at, durationMs, traceparent } = events.at(-1) as EventOfAttempt;
   const cancelled: EventDraft<"run.cancelled"> = {
     type: "run.cancelled",
@@ -234,7 +234,7 @@ export function asCancelled({ delivery, events }: Settlement, worker: string): S
     ...(traceparent === undefined ? undefined : { traceparent }),
   };
   const keyUntil = delivery.entry.key === "" ? undefined : readMeta(delivery.entry.meta)?.keyUntil;
-  return { kind: "ended", delivery, events: [...events.slice(0, -1), cancelled], keyUntil };
+  return { kind: "ended", delivery, events: [...events.slice(0, -1), cancelled], keyUntil, lockLeftMs };
 }
 
 /** What is recorded of an outcome that was refused. */

@@ -1,7 +1,7 @@
 -- Ends a run that is scheduled, or that waits and whose entry the caller knows. Of any other it records the request,
 -- once, for whoever owns the run to act on.
 --
--- KEYS: 1 scheduled  2 scheduled:entries  3 tasks  4 events  5 cancelled  6 strikes  7 calls
+-- KEYS: 1 scheduled  2 scheduled:entries  3 tasks  4 events  5 cancelled  6 strikes  7 calls  8 note of the ending
 -- ARGV: 1 run  2 entry id ("" unknown)  3 header  4 task ("" unknown)  5 reason as a JSON string ("" none)  6 call number
 -- Returns: { "cancelled" | "requested" | "already", now, ledger id } or { "stale", now }
 local run, entry, call, calls = ARGV[1], ARGV[2], tonumber(ARGV[6]), KEYS[7]
@@ -34,9 +34,13 @@ end
 local PARTS = '^[^%z]*%z([^%z]*)%z([^%z]*)%z([^%z]*)%z([^%z]*)%z[^%z]*%z([^%z]*)' -- run task attempt key meta
 local packed = redis.call('HGET', KEYS[2], run)
 if packed then
+  local due = redis.call('ZSCORE', KEYS[1], run)
   redis.call('ZREM', KEYS[1], run)
   redis.call('HDEL', KEYS[2], run)
-  local _, task, _, key, meta = string.match(packed, PARTS)
+  local _, task, attempt, key, meta = string.match(packed, PARTS)
+  if attempt ~= '1' and string.find(meta or '', '"cron":{', 1, true) then -- over the wait for another try it keeps its overlap lock, for no more than a day after it, or so
+    redis.call('SET', KEYS[8], '1', 'PX', string.format('%.0f', math.max(0, tonumber(due or '0') - now) + 86400000))
+  end
   return finish(task or '', key or '', meta or '')
 end
 local found = entry ~= '' and redis.call('XRANGE', KEYS[3], entry, entry)[1]

@@ -2,7 +2,7 @@
 -- a call with an operation that may not be carried out is refused whole, and says which, so that the caller can leave it out.
 -- An operation may be carried out when this consumer holds the entry at this very delivery.
 --
--- KEYS: 1 tasks  2 again  3 events  4 scheduled  5 scheduled:entries  6 dead  7 strikes  8 cancelled  9 calls  10.. results and idempotency keys
+-- KEYS: 1 tasks  2 again  3 events  4 scheduled  5 scheduled:entries  6 dead  7 strikes  8 cancelled  9 calls  10.. results, notes of endings, and idempotency keys
 -- ARGV: 1 consumer  2 call number  3 header  4 event count  5 events  6 most dead entries kept
 --       7 lowest and 8 highest id in tasks ("" none)  9 lowest and 10 highest id in again ("" none)
 --       11 what first deliveries in tasks come to, when there is no more to it: "hID" and "" for held, "eID" and the run for ended,
@@ -12,7 +12,7 @@
 --   e stream id delivery  run                 ends it
 --   m stream id delivery  run due entry       moves it to the schedule as that entry, unless its cancel was asked for
 --   d stream id delivery  run task attempt reason error meta body        ends it as dead
---   r key index  ttl (ms)  value              keeps a result
+--   r key index  ttl (ms)  value              keeps a result, or the note of an ending
 --   k key index  run  until (ms)              lets an idempotency key go, then or now
 -- where stream is 1 (tasks) or 2 (again). Whatever ends a run takes its cancel request away.
 -- Returns: { "ok" | "repeated", now, cancel requests waiting, ledger id } or { "refused", now, cancel requests waiting, "index fenced|cancelled …", counted from the first word on } or { "stale", now }

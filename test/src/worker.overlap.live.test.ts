@@ -57,6 +57,28 @@ test("a cron run keeps its lock over the wait for its next attempt, and lets it 
   assert.ok(two?.type === "run.skipped" && two.holder === first.id);
 });
 
+test("a run that is cancelled while it waits for another try keeps nobody from running, though its lock goes on", async () => {
+  await using work = await openWork();
+  let tries = 0;
+  const flaky = cron(work.broker, "0 0 * * *", {
+    name: "flaky",
+    lockTtl: "1m",
+    retry: { attempts: 2, delay: "1h", jitter: 0 },
+    run() {
+      tries += 1;
+      if (tries === 1) throw new Error("once");
+    },
+  });
+  work.work();
+  const first = await flaky.trigger();
+  await work.ledger.waitFor((events) => events.some((event) => event.type === "run.failed"));
+  await first.cancel();
+  await work.ledger.ended([first.id]);
+  assert.equal(await work.redis.get(work.keys.lock("flaky")), first.id, "nobody was there to let it go");
+  const second = await flaky.trigger();
+  assert.equal((await work.ledger.ended([second.id]))[0]?.type, "run.succeeded");
+});
+
 test("a run that was delivered again is not skipped by its own ghost", async () => {
   await using work = await openWork();
   const sync = cron(work.broker, "0 0 * * *", { name: "sync", lockTtl: "1m", run() {} });

@@ -17,6 +17,7 @@ test("every key of a lane is known, and all share one hash tag", () => {
     scheduled: "{shop:mail}:scheduled",
     scheduledEntries: "{shop:mail}:scheduled:entries",
     dead: "{shop:mail}:dead",
+    ended: "{shop:mail}:ended:x",
     workers: "{shop:mail}:workers",
     strikes: "{shop:mail}:strikes",
     cancelled: "{shop:mail}:cancelled",

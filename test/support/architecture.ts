@@ -157,7 +157,7 @@ export const docs: Rule = (modules) =>
       .map((name) => `exports ${name} without a doc comment`);
   });
 
-const KEY_NAMES = "meta|tasks|again|events|scheduled|dead|workers|strikes|cancelled|calls|key|result|cron|lock";
+const KEY_NAMES = "meta|tasks|again|events|scheduled|dead|workers|strikes|cancelled|ended|calls|key|result|cron|lock";
 const KEY = new RegExp(`:(${KEY_NAMES})(:|$)|^\\{[^{}]*:[^{}]*\\}`);
 
 /** Redis keys are spelt in streams/keys.ts alone. */

@@ -1,7 +1,4 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { join } from "node:path";
 import { test } from "node:test";
 import { engineOf } from "../../../src/engine.ts";
 import { type Definition, readDefinition, writeDefinition } from "../../../src/schedule/definition.ts";
@@ -9,22 +6,12 @@ import { readSchedules } from "../../../streams/cron.ts";
 import { laneKeys } from "../../../streams/keys.ts";
 import { eventually } from "../../support/servers.ts";
 import { openWork, type TestWork } from "../../support/work.ts";
+import { killedAt } from "./killed-at.ts";
 import { outcomeOf, testScheduler } from "./rig.ts";
 
 const MINUTE = 60_000;
 const start = Date.parse("2026-03-01T00:00:00Z");
 const minute = (count: number) => new Date(start + count * MINUTE).toISOString();
-
-/** Does something in a process that is killed with -9 at a step. */
-async function killedAt(step: string, deed: string, { url, namespace }: TestWork, ...rest: string[]): Promise<void> {
-  const program = join(import.meta.dirname, "steps-process.ts");
-  const child = spawn(process.execPath, [program, deed, url, namespace, ...rest], {
-    stdio: "inherit",
-    env: { ...process.env, LOG_LEVEL: "silent", CRASH_KILL_AT: step },
-  });
-  const [, signal] = await once(child, "exit");
-  assert.equal(signal, "SIGKILL", `${deed} has come past ${step}`);
-}
 
 /** Has the schedule be as old as that when the present minute began; gives that. Hours are not waited for. */
 async function backdate({ broker, redis, keys }: TestWork, ageMs: number): Promise<number> {
