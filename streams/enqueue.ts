@@ -1,5 +1,5 @@
-import { packEntry } from "./entry.ts";
-import type { EventDraft } from "./events.ts";
+import { eventOf, type OwnRecord, type PlainHead, type PlainRecord } from "./enqueue-record.ts";
+import { ENTRY_VERSION, packEntry } from "./entry.ts";
 import { type CallLimits, callScript, type Lane } from "./lane.ts";
 import { encodeEvent, type Shared, sharedBy } from "./ledger.ts";
 import { wholeMs } from "./scripts.ts";
@@ -11,26 +11,49 @@ export const CALL_RECORDS = 500;
 export const CALL_BYTES = 262_144;
 
 /** One run to be enqueued. */
-export interface EnqueueRecord {
-  readonly run: string;
-  readonly task: string;
-  /** JSON of an EntryMeta. */
-  readonly meta: string;
-  /** JSON of the input, or that packed as the meta's codec says; empty for none. */
-  readonly body: string;
-  /** Must have started by then, in ms on Redis' clock; 0: no matter when. */
-  readonly expires: number;
-  /** Not before then, in ms on Redis' clock; 0: now. */
-  readonly dueAt: number;
-  /** The Redis key of its idempotency key, and how long that lives at most, in ms. */
-  readonly key?: { readonly name: string; readonly ttlMs: number } | undefined;
-  readonly event: EventDraft<"run.enqueued">;
-  /** JSON of the event's input, when the event itself has none. */
-  readonly inputJson?: string | undefined;
-  /** JSON of the event and its input, without what `headOf` writes and without braces, when it was written already. Of what is due at once. */
-  readonly eventJson?: string | undefined;
-  /** Recorded before it, in the same batch, if the run is new: what made it. */
-  readonly before?: EventDraft | undefined;
+export type EnqueueRecord = OwnRecord | PlainRecord;
+
+/** What an event tells besides the input, about, in bytes. */
+const EVENT_BYTES = 140;
+/** A UTF-16 unit takes so many bytes at most: texts that would fit even so are not measured. */
+const WIDEST = 3;
+
+/** What a record is measured by. */
+export type Sized = { readonly body: string } & (
+  | { readonly head?: undefined; readonly meta: string }
+  | { readonly head: Pick<PlainHead, "meta"> }
+);
+
+/** What a record adds to its call, and to the ledger entry, about, in bytes. */
+export function bytesOf(record: Sized): number {
+  const { meta } = record.head ?? record;
+  return Buffer.byteLength(record.body) + Math.max(Buffer.byteLength(meta), EVENT_BYTES);
+}
+
+/** How many of some records, from one on, go into one call: at most 500, of at most 256 KiB, so that neither the entries nor the ledger entry are larger. */
+export function countForCall(records: readonly Sized[], from = 0): number {
+  const most = Math.min(CALL_RECORDS, records.length - from);
+  let widest = 0;
+  for (let index = from; index < from + most; index += 1) {
+    const record = records[index] as Sized;
+    const { meta } = record.head ?? record;
+    widest += (record.body.length + meta.length) * WIDEST + EVENT_BYTES;
+  }
+  if (widest <= CALL_BYTES) return most;
+  let bytes = 0;
+  for (let count = 0; count < most; count += 1) {
+    bytes += bytesOf(records[from + count] as Sized);
+    if (count > 0 && bytes > CALL_BYTES) return count;
+  }
+  return most;
+}
+
+/** Cuts records into calls. */
+export function cutIntoCalls<T extends Sized>(records: readonly T[]): T[][] {
+  const calls: T[][] = [];
+  for (let at = 0; at < records.length; at += calls.at(-1)?.length ?? 0)
+    calls.push(records.slice(at, at + countForCall(records, at)));
+  return calls;
 }
 
 /** What became of a call. */
@@ -43,33 +66,6 @@ export interface Enqueued {
   readonly ledgerId: string;
 }
 
-/** What an event tells besides the input, about, in bytes. */
-const EVENT_BYTES = 140;
-
-/** What a record adds to its call, and to the ledger entry, about, in bytes. */
-export function bytesOf({ body, meta }: { readonly body: string; readonly meta: string }): number {
-  return Buffer.byteLength(body) + Math.max(Buffer.byteLength(meta), EVENT_BYTES);
-}
-
-/** Cuts records into calls of at most 500 records and 256 KiB, so that neither the entries nor the ledger entry are larger. */
-export function cutIntoCalls<T extends { readonly body: string; readonly meta: string }>(records: readonly T[]): T[][] {
-  const calls: T[][] = [];
-  let current: T[] = [];
-  let bytes = 0;
-  for (const record of records) {
-    const size = bytesOf(record);
-    if (current.length > 0 && (current.length >= CALL_RECORDS || bytes + size > CALL_BYTES)) {
-      calls.push(current);
-      current = [];
-      bytes = 0;
-    }
-    current.push(record);
-    bytes += size;
-  }
-  if (current.length > 0) calls.push(current);
-  return calls;
-}
-
 /**
  * Enqueues the records of one call: all or none. Tried again under the same call number until the deadline; after that the script
  * itself refuses it, so that nothing lands later. Throws CallFailed.
@@ -79,7 +75,8 @@ export async function enqueue(
   records: readonly EnqueueRecord[],
   limits: CallLimits = {},
 ): Promise<Enqueued> {
-  const call = await lane.nextCall();
+  const next = lane.nextCall();
+  const call = "then" in next ? await next : next;
   try {
     const { deadline } = limits;
     const redisDeadline =
@@ -114,11 +111,6 @@ export class EnqueueRefused extends Error {
   }
 }
 
-/** What events of dispatches have in common as a rule. Nothing else: a run that became due on its way has an event that the script makes. */
-const SHARED = ["type", "task"] as const;
-/** Of a call to which the script adds no events. */
-const SHARED_BY_PLAIN = [...SHARED, "isOfMany"] as const;
-
 /** What `enqueue.lua` is called with. */
 export function enqueueCall(
   lane: Lane,
@@ -127,13 +119,10 @@ export function enqueueCall(
   records: readonly EnqueueRecord[],
 ): { keys: string[]; args: (string | number)[] } {
   const { keys } = lane;
-  const isPlain = records.every((record) => record.dueAt === 0 && record.key === undefined);
+  const isPlain = records.every(({ head, dueAt, key }) => head !== undefined || (dueAt === 0 && key === undefined));
   // Whether a keyed run is new is known to the script alone: then it joins the events. Else they go in ready-made, which is cheaper.
-  const isKeyed = records.some((record) => record.key !== undefined);
-  const all = records.flatMap(({ before, event }) => (before === undefined ? event : [before, event]));
-  const shared: Shared = isPlain
-    ? { ...sharedBy(all, SHARED_BY_PLAIN), traceparent: traceToldOnce(all) }
-    : sharedBy(all, SHARED);
+  const isKeyed = !isPlain && records.some(({ key }) => key !== undefined);
+  const shared = sharedOf(records, isPlain);
   const events = isKeyed ? noEvents : eventsOf(records, shared);
   const named = [keys.tasks, keys.events, keys.scheduled, keys.scheduledEntries, keys.calls(lane.incarnation)];
   const args: (string | number)[] = [
@@ -145,38 +134,66 @@ export function enqueueCall(
     isPlain ? "plain" : "mixed",
   ];
   for (const record of records) {
-    args.push(packEntry({ ...record, attempt: 1, key: record.key?.name ?? "" }));
+    args.push(entryOf(record));
     if (isPlain) continue;
-    if (record.key !== undefined) named.push(record.key.name);
-    const index = record.key === undefined ? 0 : named.length - 5;
-    args.push(wholeMs(record.dueAt), index, Math.max(1, wholeMs(record.key?.ttlMs ?? 0)));
-    const own = isKeyed ? eventTexts(record, shared) : [];
-    args.push(own.length, own.join(","));
+    const { dueAt = 0, key } = record;
+    if (key !== undefined) named.push(key.name);
+    args.push(wholeMs(dueAt), key === undefined ? 0 : named.length - 5, Math.max(1, wholeMs(key?.ttlMs ?? 0)));
+    const own = isKeyed ? eventsOf([record], shared) : noEvents;
+    args.push(own.count, own.json.slice(1, -1));
   }
   return { keys: named, args };
 }
 
 const noEvents = { count: 0, json: "" };
 
-/** What is recorded of all of them, as one text. */
+function entryOf(record: EnqueueRecord): string {
+  if (record.head !== undefined) return `${ENTRY_VERSION}\0${record.run}${record.head.entry}${record.body}`;
+  return packEntry({ ...record, attempt: 1, key: record.key?.name ?? "" });
+}
+
+/** What events of dispatches have in common as a rule. Nothing else: a run that became due on its way has an event that the script makes. */
+const SHARED = ["type", "task"] as const;
+/** Of a call to which the script adds no events. */
+const SHARED_BY_PLAIN = [...SHARED, "isOfMany"] as const;
+
+function sharedOf(records: readonly EnqueueRecord[], isPlain: boolean): Shared {
+  const head = records[0]?.head;
+  if (head !== undefined && records.every((record) => record.head === head)) {
+    const { type, task, isOfMany, traceparent } = head.event;
+    return { type, task, isOfMany, traceparent };
+  }
+  const all = records.flatMap((record) =>
+    record.before === undefined ? eventOf(record) : [record.before, eventOf(record)],
+  );
+  return isPlain ? { ...sharedBy(all, SHARED_BY_PLAIN), traceparent: traceToldOnce(all) } : sharedBy(all, SHARED);
+}
+
+/** What is recorded of some records, as one text. It is joined once: a text that grows by a few words a run costs as much to put in a row as to write. */
 function eventsOf(
   records: readonly EnqueueRecord[],
   shared: Shared,
 ): { readonly count: number; readonly json: string } {
+  const words = ["["];
   let count = 0;
-  let json = "";
+  let last: PlainHead | undefined;
+  let told = "";
   for (const record of records) {
-    for (const text of eventTexts(record, shared)) {
-      json += count === 0 ? text : `,${text}`;
-      count += 1;
+    const { run, body, head } = record;
+    if (head === undefined) {
+      for (const text of ownEvents(record, shared)) words.push(count++ === 0 ? "" : ",", text);
+      continue;
     }
+    if (head !== last) told = `"${headOf(head.event, shared)}${head.beforeBody}`;
+    last = head;
+    words.push(count++ === 0 ? '{"run":"' : ',{"run":"', run, told, body, head.afterBody);
   }
-  return { count, json: `[${json}]` };
+  words.push("]");
+  return { count, json: words.join("") };
 }
 
-/** What is recorded of a run. A delayed one says until when, since that is the state it begins in. */
-function eventTexts({ before, event, inputJson, eventJson, dueAt }: EnqueueRecord, shared: Shared): string[] {
-  if (eventJson !== undefined) return [`{${headOf(event, shared)}${eventJson}}`];
+/** A delayed run says until when, since that is the state it begins in. */
+function ownEvents({ before, event, inputJson, dueAt }: OwnRecord, shared: Shared): string[] {
   const isRight = event.dueAt === (dueAt === 0 ? undefined : dueAt);
   const own = isRight ? event : { ...event, dueAt: dueAt === 0 ? undefined : dueAt };
   const text = encodeEvent(own, shared);
@@ -184,12 +201,12 @@ function eventTexts({ before, event, inputJson, eventJson, dueAt }: EnqueueRecor
   return before === undefined ? [whole] : [encodeEvent(before, shared), whole];
 }
 
-/** What an event that was written already has to say besides, since its header does not. */
-function headOf({ type, task, traceparent, isOfMany }: EventDraft<"run.enqueued">, shared: Shared): string {
-  let head = shared.type === undefined ? `"type":"${type}",` : "";
-  if (shared.task === undefined) head += `"task":${JSON.stringify(task)},`;
-  if (traceparent !== shared.traceparent) head += `"traceparent":${JSON.stringify(traceparent)},`;
-  return isOfMany === shared.isOfMany ? head : `${head}"isOfMany":${isOfMany},`;
+/** What the event of a plain record says besides, since its header does not. */
+function headOf({ type, task, traceparent, isOfMany }: PlainHead["event"], shared: Shared): string {
+  let head = shared.type === undefined ? `,"type":"${type}"` : "";
+  if (shared.task === undefined) head += `,"task":${JSON.stringify(task)}`;
+  if (traceparent !== shared.traceparent) head += `,"traceparent":${JSON.stringify(traceparent)}`;
+  return isOfMany === shared.isOfMany ? head : `${head},"isOfMany":${isOfMany}`;
 }
 
 /** What `enqueue.lua` has answered. */

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import type { Redis } from "ioredis";
+import { createCallNumbers, type NumberedCall } from "./call-numbers.ts";
 import { ready, reconnectDelayMs, refusal, replaceLink } from "./connect.ts";
 import { createFullness, type Fullness } from "./fullness.ts";
 import { type LaneKeys, laneKeys, queuesKey } from "./keys.ts";
@@ -62,8 +63,8 @@ export interface Lane {
   /** The process' incarnation, and chance: a process that opens a lane twice is two writers, each with call numbers of its own. */
   readonly incarnation: string;
   readonly clock: RedisClock;
-  /** Takes the next call number, once fewer than sixteen calls are on their way. To be given back with `done`. */
-  nextCall(): Promise<{ readonly number: number; done(): void }>;
+  /** Takes the next call number: at once while fewer than sixteen calls are on their way, else once that is so. */
+  nextCall(): NumberedCall | Promise<NumberedCall>;
   /** When a dispatch is to ask whether the lane takes any. */
   readonly fullness: Fullness;
   /** A ledger header for a call. 0 for one that carries no number: its batch gets a token of its own, counted downwards. */
@@ -82,8 +83,7 @@ export interface LaneOptions {
 /** Opens a lane: no command is sent. */
 export function openLane({ redis, namespace, queue, clock = createRedisClock(), ...options }: LaneOptions): Lane {
   const incarnation = `${options.incarnation}.${randomBytes(3).toString("hex")}`;
-  const busy: (Promise<void> | undefined)[] = Array.from({ length: CALLS_IN_FLIGHT });
-  let last = 0;
+  const nextCall = createCallNumbers(CALLS_IN_FLIGHT);
   let unnumbered = 0;
   return {
     namespace,
@@ -93,15 +93,7 @@ export function openLane({ redis, namespace, queue, clock = createRedisClock(), 
     incarnation,
     clock,
     fullness: createFullness(),
-    async nextCall() {
-      const number = ++last;
-      const slot = number % CALLS_IN_FLIGHT;
-      const before = busy[slot];
-      const { promise, resolve } = Promise.withResolvers<void>();
-      busy[slot] = promise;
-      if (before !== undefined) await before;
-      return { number, done: resolve };
-    },
+    nextCall,
     header: (call, { at = clock.now(), ...defaults } = {}) =>
       encodeHeader(
         { incarnation, call: call === 0 ? --unnumbered : call, clockOffsetMs: clock.offsetMs() },
@@ -152,7 +144,7 @@ export async function callScript(
   for (let attempt = 1; ; attempt += 1) {
     const left = deadline - performance.now();
     if (left <= 0 || signal?.aborted === true) throw new CallFailed(call.script, cause, wasSent);
-    if (!(await ready(lane.redis, Math.min(left, 2_000), signal))) continue;
+    if (lane.redis.status !== "ready" && !(await ready(lane.redis, Math.min(left, 2_000), signal))) continue;
     const sentAt = performance.now();
     try {
       const args = typeof call.args === "function" ? call.args() : call.args;

@@ -30,10 +30,15 @@ export interface Parcel {
 
 const none: Parcel = Object.freeze({ body: "", meta: {}, event: {} });
 
+/** What is known to be the JSON of an input, packed; undefined for one that travels as it is. */
+export function packedOf(json: string): string | undefined {
+  return json.length < PACK_FROM_LENGTH ? undefined : pack(json);
+}
+
 /** Packs what is known to be the JSON of an input; empty for none. */
 export function toParcel(json: string): Parcel {
   if (json === "") return none;
-  const packed = json.length < PACK_FROM_LENGTH ? undefined : pack(json);
+  const packed = packedOf(json);
   if (packed === undefined) return { body: json, meta: {}, event: {}, inputJson: json };
   return { body: packed, meta: { codec: "zstd" }, event: { packed } };
 }

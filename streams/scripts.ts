@@ -58,7 +58,7 @@ export function scriptText(name: ScriptName): Script {
 }
 
 /** Runs a script by its hash; a server that does not know it (new, flushed, promoted) is sent the text once. */
-export async function runScript(
+export function runScript(
   redis: Redis,
   name: ScriptName,
   keys: readonly string[],
@@ -66,12 +66,10 @@ export async function runScript(
 ): Promise<unknown> {
   const { sha, source } = scripts[name];
   const given = [...keys, ...args] as string[]; // as one array: spread over parameters, a large call would overflow the stack
-  try {
-    return await redis.evalsha(sha, keys.length, given);
-  } catch (error) {
+  return redis.evalsha(sha, keys.length, given).catch((error: unknown) => {
     if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw error;
     return redis.eval(source, keys.length, given);
-  }
+  });
 }
 
 /** The latest instant that JavaScript's Date knows, in ms. */

@@ -87,7 +87,9 @@ export type Overrides = Readonly<Record<string, unknown>> | readonly Override[] 
 
 /** What a task object asks of the engine, so that declarations import none of it. */
 export interface DispatchPort {
-  /** Dispatches one run per input, in order. `kiq` is one input. `keyOf` gives each its idempotency key. */
+  /** Dispatches one run. */
+  sendOne(task: TaskRecord, input: unknown, options: DispatchOptions): Promise<RunHandle<any>>;
+  /** Dispatches one run per input, in order. `keyOf` gives each its idempotency key. */
   send(
     task: TaskRecord,
     inputs: readonly unknown[],
@@ -123,7 +125,7 @@ function dispatcher(record: TaskRecord, port: DispatchPort, options: DispatchOpt
   const dispatches = { [DISPATCHES]: { record, options } satisfies Dispatches };
   return {
     ...dispatches,
-    kiq: (input?: unknown) => port.send(record, [input], options).then(firstOf),
+    kiq: (input?: unknown) => port.sendOne(record, input, options),
     async kiqMany(inputs: readonly unknown[], each: { key?(input: any): string } = {}) {
       if (!Array.isArray(inputs)) throw invalidOption("inputs", `kiqMany of task "${record.name}" takes an array`);
       if (options.key !== undefined) {
@@ -135,10 +137,6 @@ function dispatcher(record: TaskRecord, port: DispatchPort, options: DispatchOpt
       return port.send(record, inputs, options, each.key);
     },
   };
-}
-
-function firstOf([handle]: RunHandle<any>[]): RunHandle<any> {
-  return handle as RunHandle<any>;
 }
 
 // By a registered symbol: a task may come from another copy of the package.

@@ -1,13 +1,5 @@
 import { refusal } from "../../streams/connect.ts";
-import {
-  bytesOf,
-  CALL_BYTES,
-  CALL_RECORDS,
-  type Enqueued,
-  type EnqueueRecord,
-  EnqueueRefused,
-  enqueue,
-} from "../../streams/enqueue.ts";
+import { countForCall, type Enqueued, type EnqueueRecord, EnqueueRefused, enqueue } from "../../streams/enqueue.ts";
 import { CALLS_IN_FLIGHT, CallFailed, type Lane } from "../../streams/lane.ts";
 
 /** Where a record went: the call that took it, and its place in it. */
@@ -16,20 +8,26 @@ export interface Landing {
   readonly index: number;
 }
 
+/** So many records go as two calls when none is on its way. */
+const HALVED_FROM = 200;
+
+/** A record that is to be sent, and who is told what became of it: one of the two, once. */
+export interface Waiting {
+  readonly record: EnqueueRecord;
+  /** On `performance.now()`. */
+  readonly deadline: number;
+  taken(call: Enqueued, index: number): void;
+  /** With what `enqueue` throws. */
+  failed(error: unknown): void;
+}
+
 /** Records on their way into one lane. */
 export interface Coalescer {
+  put(waiting: Waiting): void;
   /** Resolves when Redis has the record; rejects when it has not by the deadline (on `performance.now()`), with what `enqueue` throws. */
   add(record: EnqueueRecord, deadline: number): Promise<Landing>;
   /** The same for records that go in one call of their own: all or none. At most what `cutIntoCalls` puts into one. */
   addAll(records: readonly EnqueueRecord[], deadline: number): Promise<Enqueued>;
-}
-
-/** A record and who waits for it. */
-interface Waiting {
-  readonly record: EnqueueRecord;
-  readonly deadline: number;
-  readonly resolve: (landing: Landing) => void;
-  readonly reject: (error: unknown) => void;
 }
 
 /** What a coalescer works with. `answerWithinMs`: a connection that stays silent for so long is taken for dead. */
@@ -54,9 +52,9 @@ export function createCoalescer({ lane, answerWithinMs, onCall, onTaken }: Coale
   const flush = () => {
     isScheduled = false;
     while (pending.length > 0 && callCount < CALLS_IN_FLIGHT) {
-      const end = endOfCall(pending);
-      const batch = end === pending.length ? pending : pending.slice(0, end);
-      pending = end === pending.length ? [] : pending.slice(end);
+      const count = countOf(pending, callCount === 0);
+      const batch = count === pending.length ? pending : pending.slice(0, count);
+      pending = count === pending.length ? [] : pending.slice(count);
       callCount += 1;
       void send(batch).then(landed);
     }
@@ -80,22 +78,27 @@ export function createCoalescer({ lane, answerWithinMs, onCall, onTaken }: Coale
       onCall();
       const call = await enqueue(lane, records, { deadline, answerWithinMs });
       onTaken(records, call);
-      for (let index = 0; index < batch.length; index += 1) (batch[index] as Waiting).resolve({ call, index });
+      for (let index = 0; index < batch.length; index += 1) (batch[index] as Waiting).taken(call, index);
       return [];
     } catch (error) {
       const now = performance.now();
       const mayWait = isUntouched(error);
       const left = mayWait ? batch.filter((one) => one.deadline > now) : [];
-      for (const one of batch) if (!mayWait || one.deadline <= now) one.reject(error);
+      for (const one of batch) if (!mayWait || one.deadline <= now) one.failed(error);
       return left;
     }
   };
 
+  const put = (waiting: Waiting) => {
+    pending.push(waiting);
+    schedule();
+  };
+
   return {
+    put,
     add: (record, deadline) =>
       new Promise((resolve, reject) => {
-        pending.push({ record, deadline, resolve, reject });
-        schedule();
+        put({ record, deadline, taken: (call, index) => resolve({ call, index }), failed: reject });
       }),
     async addAll(records, deadline) {
       for (;;) {
@@ -118,12 +121,8 @@ function isUntouched(error: unknown): boolean {
   return error instanceof CallFailed && !error.wasSent && refusal(error.cause) === "away";
 }
 
-/** How many of those that wait go into one call. */
-function endOfCall(pending: readonly Waiting[]): number {
-  let bytes = 0;
-  for (let index = 0; index < pending.length; index += 1) {
-    bytes += bytesOf((pending[index] as Waiting).record);
-    if (index > 0 && (index === CALL_RECORDS || bytes > CALL_BYTES)) return index;
-  }
-  return pending.length;
+/** How many of those that wait go into one call. `isFirst`: none is on its way, so that Redis would be idle while more is made, and we while it is at it: many go in two. */
+function countOf(pending: readonly Waiting[], isFirst: boolean): number {
+  const most = countForCall(pending.map(({ record }) => record));
+  return isFirst && pending.length >= HALVED_FROM ? Math.min(most, Math.ceil(pending.length / 2)) : most;
 }

@@ -1,3 +1,4 @@
+import { eventOf } from "../../streams/enqueue-record.ts";
 import type { EventDraft } from "../../streams/events.ts";
 import type { Lane } from "../../streams/lane.ts";
 import { durabilityOf } from "../config.ts";
@@ -6,6 +7,7 @@ import type { EnginePort } from "../define/schedules.ts";
 import type { Engine } from "../engine.ts";
 import { callInline } from "../execute/call.ts";
 import { readEvents } from "../read-events.ts";
+import type { RunHandle } from "../run.ts";
 import { createScheduleManager } from "../schedule/manage.ts";
 import { type Ask, askBy } from "./ask.ts";
 import { createEndingWatch } from "./await-ending.ts";
@@ -14,8 +16,9 @@ import { createFollower } from "./follow.ts";
 import { createHandles, type Handles } from "./handle.ts";
 import { createLanes, type Lanes } from "./lanes.ts";
 import { createBellRinger } from "./ring-bell.ts";
-import { type SendParts, send } from "./send.ts";
+import { send } from "./send.ts";
 import { createSessionSender } from "./send-in-session.ts";
+import { type SendOneParts, sendOne } from "./send-one.ts";
 import { trigger } from "./trigger.ts";
 
 /** What a broker dispatches with. */
@@ -46,9 +49,9 @@ export function createDispatching(engine: Engine, enqueueTimeoutMs: () => number
       if (engine.middleware.length === 1) return;
       const taken = existing.size === 0 ? records : records.filter((_, index) => !existing.has(index));
       const events: EventDraft[] = [];
-      for (const { before, event } of taken) {
-        if (before !== undefined) events.push(before);
-        events.push(event);
+      for (const record of taken) {
+        if (record.head === undefined && record.before !== undefined) events.push(record.before);
+        events.push(eventOf(record));
       }
       if (events.length > 0) engine.announce({ kind: "events.recorded", queue, events });
     },
@@ -92,8 +95,9 @@ interface PortParts {
 
 function createPort(engine: Engine, parts: PortParts): EnginePort {
   const { connection, lanes, handles, ask, enqueueTimeoutMs, ringBell } = parts;
-  const sending: SendParts = {
+  const sending: SendOneParts = {
     lanes,
+    connection,
     maxPayloadBytes: () => engine.maxPayloadBytes,
     enqueueTimeoutMs,
     middleware: () => engine.middleware,
@@ -110,24 +114,30 @@ function createPort(engine: Engine, parts: PortParts): EnginePort {
   const { incarnation, queues } = engine;
   const namespace = () => engine.namespace;
   const elapsed = () => engine.clock.elapsed();
+  const sendMany: EnginePort["send"] = (task, inputs, options, keyOf) => {
+    connection.hold(); // from beginning to end: whoever closes the broker waits for all of it
+    const request = { task, inputs, options, keyOf };
+    const failed = (error: unknown) => {
+      connection.release();
+      throw error;
+    };
+    if (options.session === undefined)
+      return send(sending, request).then((sent) => {
+        connection.release();
+        return sent.map((one) => handles.ofSent(task, one));
+      }, failed);
+    return sendInSession(request).then((written) => {
+      connection.release();
+      return written.map((one) => handles.ofWritten(task, one));
+    }, failed);
+  };
   return {
     schedules: createScheduleManager({ ...sending, connection, ask, handles, namespace, queues, incarnation, elapsed }),
-    send(task, inputs, options, keyOf) {
-      connection.hold(); // from beginning to end: whoever closes the broker waits for all of it
-      const request = { task, inputs, options, keyOf };
-      const failed = (error: unknown) => {
-        connection.release();
-        throw error;
-      };
-      if (options.session === undefined)
-        return send(sending, request).then((sent) => {
-          connection.release();
-          return sent.map((one) => handles.ofSent(task, one));
-        }, failed);
-      return sendInSession(request).then((written) => {
-        connection.release();
-        return written.map((one) => handles.ofWritten(task, one));
-      }, failed);
+    send: sendMany,
+    sendOne(task, input, options) {
+      if (options.session !== undefined)
+        return sendMany(task, [input], options).then(([handle]) => handle as RunHandle<unknown>);
+      return sendOne(sending, { task, input, options }, (sent) => handles.ofSent(task, sent));
     },
     handle: handles.ofId,
     events: (query) => readEvents(engine, query),

@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import type { LedgerEvent } from "../../streams/events.ts";
 import { isRunId } from "../../streams/ids.ts";
 import { laneKeys } from "../../streams/keys.ts";
@@ -14,6 +15,7 @@ import { invalidOption, redisUnavailable, resultTimeout, runUnknown } from "../e
 import type { RunHandle, RunStatus } from "../run.ts";
 import { Unanswered } from "./ask.ts";
 import type { EndingWatch } from "./await-ending.ts";
+import type { Landing } from "./coalesce.ts";
 import { findLane, type Places } from "./find-lane.ts";
 import { resultOf } from "./result.ts";
 import type { Sent } from "./send.ts";
@@ -45,47 +47,76 @@ export interface Handles {
 interface Held {
   readonly run: string;
   readonly task: TaskRecord | undefined;
-  readonly find: () => Promise<Whereabouts | undefined>;
+  /** Undefined: it has to be found. */
+  readonly queue: string | undefined;
+  /** Where it was taken, when it was new then. */
+  readonly landing?: Landing | undefined;
+  /** Where the ledger tells of it, or will. */
+  readonly ledgerId?: string | undefined;
 }
+
+/** What a handle holds. One symbol, and methods that all handles of a broker share: with functions of their own, handles were the better part of what a dispatch left to the garbage collector. */
+const HELD = Symbol("held");
+
+type Holding = RunHandle<unknown> & { readonly [HELD]: Held };
 
 /** Makes holds on the runs of one broker. A hold costs nothing until it is asked something. */
 export function createHandles(parts: HandleParts): Handles {
-  const make = (held: Held, isNew: boolean): RunHandle<unknown> => ({
-    id: held.run,
-    isNew,
-    status: () => told(parts, statusOf(parts, held)),
-    result: (options) => told(parts, waitForResult(parts, held, options)),
-    cancel: (reason) => told(parts, cancelRun(parts, held, reason)),
-    events: () => told(parts, eventsOfRun(parts, held)),
-  });
+  const methods = methodsOf(parts);
+  const make = (held: Held, isNew: boolean): RunHandle<unknown> => {
+    const handle = Object.create(methods) as { -readonly [K in keyof Holding]: Holding[K] };
+    handle.id = held.run;
+    handle.isNew = isNew;
+    handle[HELD] = held;
+    return handle;
+  };
   return {
-    ofSent(task, { run, isNew, queue, landing }) {
-      const find = async () => ({
-        run,
-        queue,
-        keys: laneKeys(parts.namespace(), queue),
-        entryId: isNew ? landing.call.entryId(landing.index) : undefined,
-        ledgerId: isNew && landing.call.ledgerId !== "" ? landing.call.ledgerId : undefined,
-      });
-      return make({ run, task, find }, isNew);
-    },
-    ofWritten(task, { run, queue }) {
-      // It is waited for, and not taken for unknown: the tail from its id's time on is where it will be.
-      const keys = laneKeys(parts.namespace(), queue);
-      const find = async () => ({ run, queue, keys, entryId: undefined, ledgerId: startOf(run) });
-      return make({ run, task, find }, true);
-    },
-    ofRun(run, queue) {
-      const keys = laneKeys(parts.namespace(), queue);
-      return make(
-        { run, task: undefined, find: async () => ({ run, queue, keys, entryId: undefined, ledgerId: undefined }) },
-        true,
-      );
-    },
+    ofSent: (task, sent) =>
+      make({ run: sent.run, task, queue: sent.queue, landing: sent.isNew ? sent : undefined }, sent.isNew),
+    // It is waited for, and not taken for unknown: the tail from its id's time on is where it will be.
+    ofWritten: (task, { run, queue }) => make({ run, task, queue, ledgerId: startOf(run) }, true),
+    ofRun: (run, queue) => make({ run, task: undefined, queue }, true),
     ofId(task, id) {
       if (typeof id !== "string" || !isRunId(id)) throw invalidOption("id", `${shown(id)} is not the id of a run`);
-      return make({ run: id, task, find: () => findLane(parts, id, task?.queue) }, false);
+      return make({ run: id, task, queue: undefined }, false);
     },
+  };
+}
+
+function methodsOf(parts: HandleParts): Omit<RunHandle<unknown>, "id" | "isNew"> {
+  const methods: ThisType<Holding> & Omit<RunHandle<unknown>, "id" | "isNew"> & { [inspect.custom](): object } = {
+    status() {
+      return told(parts, statusOf(parts, this[HELD]));
+    },
+    result(options) {
+      return told(parts, waitForResult(parts, this[HELD], options));
+    },
+    cancel(reason) {
+      return told(parts, cancelRun(parts, this[HELD], reason));
+    },
+    events() {
+      return told(parts, eventsOfRun(parts, this[HELD]));
+    },
+    /** What a console shows: the broker, which is behind it, is none of a reader's business. */
+    [inspect.custom]() {
+      const { id, isNew } = this;
+      return { id, isNew };
+    },
+  };
+  return methods;
+}
+
+async function find(
+  parts: HandleParts,
+  { run, task, queue, landing, ledgerId }: Held,
+): Promise<Whereabouts | undefined> {
+  if (queue === undefined) return findLane(parts, run, task?.queue);
+  return {
+    run,
+    queue,
+    keys: laneKeys(parts.namespace(), queue),
+    entryId: landing?.call.entryId(landing.index),
+    ledgerId: ledgerId ?? (landing?.call.ledgerId || undefined),
   };
 }
 
@@ -99,14 +130,14 @@ async function told<T>({ answerWithinMs }: HandleParts, work: Promise<T>): Promi
   }
 }
 
-async function traced({ ask }: HandleParts, { find }: Held): Promise<[Trace, Whereabouts | undefined]> {
-  const where = await find();
-  return [where === undefined ? { status: "unknown" } : await traceRun(ask, where), where];
+async function traced(parts: HandleParts, held: Held): Promise<[Trace, Whereabouts | undefined]> {
+  const where = await find(parts, held);
+  return [where === undefined ? { status: "unknown" } : await traceRun(parts.ask, where), where];
 }
 
 /** The run that stands for one which has joined it: both have the same key, and so the same lane. */
 function standing({ task }: Held, run: string, where: Whereabouts): Held {
-  return { run, task, find: async () => ({ ...where, run, entryId: undefined, ledgerId: undefined }) };
+  return { run, task, queue: where.queue };
 }
 
 async function statusOf(parts: HandleParts, held: Held): Promise<RunStatus> {
@@ -131,7 +162,7 @@ function storable(text: string | undefined): string | undefined {
 }
 
 async function eventsOfRun(parts: HandleParts, held: Held): Promise<readonly LedgerEvent[]> {
-  const where = await held.find();
+  const where = await find(parts, held);
   if (where === undefined) throw runUnknown(held.run);
   const incarnation = await parts.ask((redis) => laneIncarnation(redis, where.keys));
   const history = await historyOf(parts.ask, where, { incarnation });
@@ -156,7 +187,7 @@ async function resultBy(
   limit: { readonly waitMs: number; readonly deadline: number },
 ): Promise<unknown> {
   const { waitMs, deadline } = limit;
-  const where = await held.find();
+  const where = await find(parts, held);
   if (where === undefined) throw runUnknown(held.run);
   if (where.ledgerId === undefined) {
     const json = await resultJson(parts, where);

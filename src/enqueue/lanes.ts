@@ -1,4 +1,5 @@
 import type { Redis } from "ioredis";
+import type { NumberedCall } from "../../streams/call-numbers.ts";
 import { refusal } from "../../streams/connect.ts";
 import type { Enqueued, EnqueueRecord } from "../../streams/enqueue.ts";
 import { createRunIds, type RunIds } from "../../streams/ids.ts";
@@ -9,11 +10,13 @@ import { askBy, Unanswered } from "./ask.ts";
 import { type Coalescer, createCoalescer } from "./coalesce.ts";
 import type { Connection } from "./connection.ts";
 import { createConfirm, whyNot } from "./durability.ts";
+import { createPlainRecords, type PlainRecords } from "./plain-record.ts";
 
 /** A queue's lane as dispatches use it. */
 export interface DispatchLane {
   readonly lane: Lane;
   readonly runIds: RunIds;
+  readonly plainRecords: PlainRecords;
   readonly coalescer: Coalescer;
   /** Waits until Redis vouches for what it has just taken, if that is asked for. Throws Unconfirmed at the deadline (on `performance.now()`). */
   readonly confirm: ((deadline: number) => Promise<void>) | undefined;
@@ -88,7 +91,7 @@ export function createLanes(parts: LanesParts): Lanes {
     });
     const { durability: level } = parts;
     const confirm = level === "async" ? undefined : createConfirm({ lane, level, connection });
-    const made = { lane, runIds: createRunIds(queue), coalescer, confirm };
+    const made = { lane, runIds: createRunIds(queue), plainRecords: createPlainRecords(), coalescer, confirm };
     lanes.set(queue, made);
     return made;
   };
@@ -117,16 +120,17 @@ export async function setClock(redis: Redis, clock: RedisClock): Promise<void> {
 function holding(lane: Lane, connection: Connection): Lane {
   return {
     ...lane,
-    async nextCall() {
+    nextCall() {
       connection.hold();
-      const call = await lane.nextCall();
-      return {
-        number: call.number,
+      const held = ({ number, done }: NumberedCall) => ({
+        number,
         done() {
-          call.done();
+          done();
           connection.release();
         },
-      };
+      });
+      const call = lane.nextCall();
+      return "then" in call ? call.then(held) : held(call);
     },
   };
 }

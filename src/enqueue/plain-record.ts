@@ -1,62 +1,70 @@
-import type { EnqueueRecord } from "../../streams/enqueue.ts";
-import type { EventDraft } from "../../streams/events.ts";
-import type { Parcel } from "../../streams/packed.ts";
-import { OF_DISPATCH } from "../../streams/trace-ids.ts";
+import type { PlainHead, PlainRecord } from "../../streams/enqueue-record.ts";
+import { packEntry } from "../../streams/entry.ts";
+import { packedOf } from "../../streams/packed.ts";
 import type { CurrentRun } from "../current-run.ts";
 
-/** A dispatch of which nothing was said but its input, of a task's first version. */
-export interface PlainDispatch {
-  /** An id of ours: it goes into JSON as it is. */
-  readonly run: string;
+/** What plain dispatches may have in common. */
+export interface PlainSource {
   readonly task: string;
-  /** The input, as it travels. */
-  readonly parcel: Parcel;
   readonly nowMs: number;
   readonly parent: Pick<CurrentRun, "run" | "root"> | undefined;
   readonly traceparent: string | undefined;
   readonly isOfMany: boolean;
 }
 
-/** What goes to Redis for a plain dispatch. Its texts are put together by hand, since nearly all dispatches are such: to have JSON write them was a sixth of a dispatch in bulk. */
-export function plainRecord(dispatch: PlainDispatch): EnqueueRecord {
-  const { run, task, parcel, nowMs, parent, traceparent, isOfMany } = dispatch;
-  const event: Writable<EventDraft<"run.enqueued"> & Parcel["event"]> =
-    traceparent === undefined ? { type: "run.enqueued", run, task } : { type: "run.enqueued", run, task, traceparent }; // at once: it would grow
-  if (parcel.event.packed !== undefined) event.packed = parcel.event.packed;
+/** How a body is written: as JSON, packed, or not at all. */
+type BodyKind = "json" | "zstd" | "none";
+
+/** Makes plain records; those that have the same in common one after the other share one object for it. */
+export type PlainRecords = (run: string, json: string, source: PlainSource) => PlainRecord;
+
+/** Makes what makes plain records. Nearly all dispatches are such, and those of a millisecond differ in run and input alone: to have JSON write the texts of each was a sixth of a dispatch in bulk. */
+export function createPlainRecords(): PlainRecords {
+  let last: { readonly source: PlainSource; readonly kind: BodyKind; readonly head: PlainHead } | undefined;
+  return (run, json, source) => {
+    const packed = packedOf(json);
+    const kind = packed !== undefined ? "zstd" : json === "" ? "none" : "json";
+    if (last === undefined || last.kind !== kind || !isSame(last.source, source))
+      last = { source, kind, head: headOf(source, kind) };
+    return { run, body: packed ?? json, head: last.head };
+  };
+}
+
+function isSame(a: PlainSource, b: PlainSource): boolean {
+  const isAlike = a.nowMs === b.nowMs && a.task === b.task && a.isOfMany === b.isOfMany;
+  return isAlike && a.parent === b.parent && a.traceparent === b.traceparent;
+}
+
+function headOf({ task, nowMs, parent, traceparent, isOfMany }: PlainSource, kind: BodyKind): PlainHead {
+  const event: Writable<PlainHead["event"]> = { type: "run.enqueued", task };
   let shared = ""; // by the entry's meta and the event
-  let traced = "";
+  let traced = ""; // what the event may leave to its batch's header
   if (parent !== undefined) {
     event.parent = parent.run;
     event.root = parent.root;
     shared = `,"parent":${JSON.stringify(parent.run)},"root":${JSON.stringify(parent.root)}`;
   }
   if (traceparent !== undefined) {
-    traced = traceparent === OF_DISPATCH ? OF_DISPATCH_TEXT : `,"traceparent":${JSON.stringify(traceparent)}`;
+    event.traceparent = traceparent;
+    traced = `,"traceparent":${JSON.stringify(traceparent)}`;
     if (isOfMany) {
       event.isOfMany = true;
       traced += ',"isOfMany":true';
     }
   }
-  const { codec } = parcel.meta;
-  return {
-    run,
-    task,
-    meta: `{"enqueuedAt":${nowMs}${codec === undefined ? "" : `,"codec":"${codec}"`}${shared}${traced}}`,
-    body: parcel.body,
-    expires: 0,
-    dueAt: 0,
-    key: undefined,
-    event,
-    eventJson: `"run":"${run}"${shared}${inputOf(parcel)}`,
-  };
+  const codec = kind === "zstd" ? ',"codec":"zstd"' : "";
+  const meta = `{"enqueuedAt":${nowMs}${codec}${shared}${traced}}`;
+  const [before, after] = AROUND_BODY[kind];
+  const packed = packEntry({ run: "", task, attempt: 1, key: "", expires: 0, meta, body: "" });
+  const entry = packed.slice(packed.indexOf("\0") + 1); // after the version, and the run that stands there
+  return { meta, entry, beforeBody: `${shared}${before}`, afterBody: after, event };
 }
 
-const OF_DISPATCH_TEXT = `,"traceparent":"${OF_DISPATCH}"`;
-
-/** As the event's member. Base64 needs no escape. */
-function inputOf({ event, inputJson }: Parcel): string {
-  if (event.packed !== undefined) return `,"packed":"${event.packed}"`;
-  return inputJson === undefined ? "" : `,"input":${inputJson}`;
-}
+/** What stands around the body in the event's JSON. Base64 needs no escape. */
+const AROUND_BODY: Readonly<Record<BodyKind, readonly [before: string, after: string]>> = {
+  json: [',"input":', "}"],
+  zstd: [',"packed":"', '"}'],
+  none: ["", "}"],
+};
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };

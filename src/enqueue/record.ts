@@ -9,7 +9,7 @@ import { isNothingSaid, type ResolvedDispatch } from "../define/resolve-dispatch
 import type { TaskRecord } from "../define/task.ts";
 import { besideRun } from "../left-out.ts";
 import type { Carrier } from "../middleware.ts";
-import { plainRecord } from "./plain-record.ts";
+import { createPlainRecords, type PlainRecords } from "./plain-record.ts";
 
 /** Redis forgets a key by itself only after so long, in case no worker is left to end its run: 30 days. */
 const KEY_SAFETY_MS = 30 * 86_400_000;
@@ -31,15 +31,15 @@ export interface Dispatch {
   readonly parent?: (Pick<CurrentRun, "run" | "root"> & Partial<CurrentRun>) | undefined;
 }
 
-/** What goes to Redis for a dispatch: the entry's fields, and the event that tells of it. */
-export function toRecord(lane: Lane, dispatch: Dispatch): EnqueueRecord {
+/** What goes to Redis for a dispatch: the entry's fields, and the event that tells of it. `plain` makes the plain ones: the same for dispatches that go together. */
+export function toRecord(lane: Lane, dispatch: Dispatch, plain: PlainRecords = createPlainRecords()): EnqueueRecord {
   const { task, run, body, said, key, carrier: given, isOfMany } = dispatch;
   const now = Math.trunc(dispatch.nowMs ?? lane.clock.now());
   const parent = dispatch.parent ?? currentRun.getStore();
   const carrier = given === undefined || besideRun(given, run) === undefined ? parent?.carrier : given; // who traces nothing hands on what came in
   if (isPlain(dispatch) && carrier?.tracestate === undefined && carrier?.baggage === undefined) {
     const traceparent = carrier === undefined ? undefined : besideRun(carrier, run);
-    return plainRecord({ run, task: task.name, parcel: toParcel(body), nowMs: now, parent, traceparent, isOfMany });
+    return plain(run, body, { task: task.name, nowMs: now, parent, traceparent, isOfMany });
   }
   const dueAt = said.atMs ?? (said.delayMs === undefined ? 0 : now + said.delayMs);
   const isLater = dueAt > now;

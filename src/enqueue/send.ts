@@ -17,12 +17,10 @@ import { ledgerFull } from "./ledger-full.ts";
 import { toRecord } from "./record.ts";
 
 /** A run that Redis has taken, or that was there before under the same key. */
-export interface Sent {
+export interface Sent extends Landing {
   readonly run: string;
   readonly isNew: boolean;
   readonly queue: string;
-  /** The call that took it, and its place in it. */
-  readonly landing: Landing;
 }
 
 /** What sending works with. */
@@ -85,23 +83,26 @@ function encodeFrom(parts: SendParts, request: Encoding, all: Ready[]): Ready[] 
   return all;
 }
 
-interface Unready extends Omit<Job, "all"> {
+/** What is to be sent once it is ready. */
+export interface Unready extends Omit<Job, "all"> {
   readonly all: readonly Ready[] | Promise<readonly Ready[]>;
 }
 
-async function sendOnceReady({ all, ...job }: Unready): Promise<Sent[]> {
+/** Sends what has to be waited for first: an asynchronous schema, or the lane. Rejects as `send` does. */
+export async function sendOnceReady({ all, ...job }: Unready): Promise<Sent[]> {
   const ready = await all;
   return ready.length === 0 ? [] : sendTo(await openFor(job.parts, job.task, job.said.queue), { ...job, all: ready });
 }
 
-function sendTo(lane: DispatchLane, job: Job): Promise<Sent[]> {
+/** Sends what is ready, with all hooks around it. Rejects as `send` does. */
+export function sendTo(lane: DispatchLane, job: Job): Promise<Sent[]> {
   const { parts, task, all } = job;
   if (all.length === 0) return Promise.resolve([]);
   const nowMs = Math.trunc(lane.lane.clock.now());
   const runs = all.map(() => lane.runIds(nowMs));
   const hooks = sendHooks(parts.middleware());
-  if (hooks.length === 0) return dispatchAll(job, { lane, runs, carrier: undefined });
-  const dispatch = (carrier: Carrier) => dispatchAll(job, { lane, runs, carrier });
+  if (hooks.length === 0) return dispatchAll(job, { lane, runs, carrier: undefined, nowMs });
+  const dispatch = (carrier: Carrier) => dispatchAll(job, { lane, runs, carrier, nowMs });
   return aroundSend({
     hooks,
     sending: { task: task.name, queue: lane.lane.queue, runs },
@@ -110,7 +111,8 @@ function sendTo(lane: DispatchLane, job: Job): Promise<Sent[]> {
   });
 }
 
-interface Job {
+/** What is ready to be sent. */
+export interface Job {
   readonly parts: SendParts;
   readonly task: TaskRecord;
   readonly said: ResolvedDispatch;
@@ -134,6 +136,8 @@ interface Way {
   readonly lane: DispatchLane;
   readonly runs: readonly string[];
   readonly carrier: Carrier | undefined;
+  /** When they were dispatched, in ms on Redis' clock. */
+  readonly nowMs: number;
 }
 
 function dispatchAll(job: Job, way: Way): Promise<Sent[]> {
@@ -193,16 +197,17 @@ async function dispatchMany(job: Job, way: Way): Promise<Sent[]> {
   }
 }
 
-function recordOf({ task, said, all }: Job, { lane, runs, carrier }: Way, index: number): EnqueueRecord {
+function recordOf({ task, said, all }: Job, { lane, runs, carrier, nowMs }: Way, index: number): EnqueueRecord {
   const { body, key } = all[index] as Ready;
   const isOfMany = all.length > 1;
-  return toRecord(lane.lane, { task, run: runs[index] as string, body, said, key, carrier, isOfMany });
+  const dispatch = { task, run: runs[index] as string, body, said, key, carrier, isOfMany, nowMs };
+  return toRecord(lane.lane, dispatch, lane.plainRecords);
 }
 
 /** What became of a record. */
-export function toSent(landing: Landing, run: string, queue: string): Sent {
-  const existing = landing.call.existing.get(landing.index);
-  return { run: existing ?? run, isNew: existing === undefined, queue, landing };
+export function toSent({ call, index }: Landing, run: string, queue: string): Sent {
+  const existing = call.existing.size === 0 ? undefined : call.existing.get(index);
+  return { run: existing ?? run, isNew: existing === undefined, queue, call, index };
 }
 
 const REASONS: Readonly<Record<string, (said: string, timeoutMs: number) => string>> = {

@@ -12,7 +12,8 @@ export function switchable(own: EnginePort): SwitchablePort {
   let charge = own;
   return {
     port: {
-      send: (...args) => charge.send(...args),
+      send: (task, inputs, options, keyOf) => charge.send(task, inputs, options, keyOf),
+      sendOne: (task, input, options) => charge.sendOne(task, input, options),
       handle: (...args) => charge.handle(...args),
       events: (...args) => charge.events(...args),
       trigger: (...args) => charge.trigger(...args),

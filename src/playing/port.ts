@@ -17,6 +17,7 @@ import { type Player, playDue } from "./play.ts";
 /** A port that keeps dispatches in the book, where the real one sends them to Redis. */
 export function playingPort(player: Player): DispatchPort {
   return {
+    sendOne: (task, input, options) => dispatch(player, { task, input, options }),
     async send(task, inputs, options, keyOf) {
       const handles: RunHandle<any>[] = [];
       for (const input of inputs) {

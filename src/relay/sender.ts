@@ -1,5 +1,6 @@
 import type { OutboxItem } from "../../sql/queries/outbox.ts";
 import { bytesOf, CALL_BYTES, CALL_RECORDS, type EnqueueRecord } from "../../streams/enqueue.ts";
+import { eventOf } from "../../streams/enqueue-record.ts";
 import { isRunId } from "../../streams/ids.ts";
 import type { Lane } from "../../streams/lane.ts";
 import { OUTBOX_MARK, readMark, takeStep } from "../../streams/relay.ts";
@@ -49,7 +50,7 @@ export function runSender(lane: Lane, tell: (notice: Notice) => void): Sender<En
       const stepped = await takeStep(lane, records, { field: OUTBOX_MARK, from, to, notes: [note] }, { signal });
       if (stepped.outcome === "passed") return stepped.mark;
       const { existing } = stepped.call;
-      const events = records.filter((_, index) => !existing.has(index)).map(({ event }) => event);
+      const events = records.filter((_, index) => !existing.has(index)).map(eventOf);
       if (events.length > 0) tell({ kind: "events.recorded", queue: lane.queue, events });
       return to;
     },

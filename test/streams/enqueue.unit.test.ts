@@ -58,13 +58,17 @@ describe("records are cut into calls", () => {
 
 const newRun = createRunIds("q");
 
-describe("what a call records", () => {
+describe("a call", () => {
   const lane = openLane({ redis: {} as Lane["redis"], namespace: "n", queue: "q", incarnation: "i" });
   const aRecord = (run: string, task: string, more: object = {}): EnqueueRecord => {
     const event = { type: "run.enqueued", run, task } as const;
     return { run, task, meta: "{}", body: "", expires: 0, dueAt: 0, key: undefined, event, ...more };
   };
-  const written = { eventJson: '"run":"c","parent":"p"' };
+  const plain = (run: string, task: string, more: object = {}): EnqueueRecord => {
+    const event = { type: "run.enqueued", task, parent: "p", ...more } as const;
+    const entry = `\0${task}\x001\0\x000\0{}\0`;
+    return { run, body: "5", head: { meta: "{}", entry, beforeBody: ',"parent":"p","input":', afterBody: "}", event } };
+  };
   const recorded = (records: readonly EnqueueRecord[]) => {
     const { args } = enqueueCall(lane, 1, 0, records);
     const [header = "", count, json = ""] = args.slice(2, 5).map(String);
@@ -87,10 +91,24 @@ describe("what a call records", () => {
     };
   };
 
+  test("has an entry of each record, plain or not", () => {
+    const entries = (args: readonly unknown[]) => args.slice(6).filter((text) => String(text).startsWith("1\0"));
+    for (const more of [{}, { dueAt: 9 }]) {
+      const { args } = enqueueCall(lane, 1, 0, [aRecord("a", "t", more), plain("c", "u")]);
+      assert.deepEqual(args[5], "dueAt" in more ? "mixed" : "plain");
+      const parts = { attempt: 1, key: "", expires: 0, meta: "{}" };
+      const expected = [
+        packEntry({ ...parts, run: "a", task: "t", body: "" }),
+        packEntry({ ...parts, run: "c", task: "u", body: "5" }),
+      ];
+      assert.deepEqual(entries(args), expected);
+    }
+  });
+
   test("tells type and task once where all have the same", () => {
-    const { shared, told, read } = recorded([aRecord("a", "t"), aRecord("c", "t", written)]);
+    const { shared, told, read } = recorded([aRecord("a", "t"), plain("c", "t")]);
     assert.deepEqual(shared, { type: "run.enqueued", task: "t" });
-    assert.deepEqual(told, [{ run: "a" }, { run: "c", parent: "p" }]);
+    assert.deepEqual(told, [{ run: "a" }, { run: "c", parent: "p", input: 5 }]);
     assert.deepEqual(read, [
       ["run.enqueued", "t", "a"],
       ["run.enqueued", "t", "c"],
@@ -98,14 +116,15 @@ describe("what a call records", () => {
   });
 
   test("tells in each event what is not the same in all: the task, or the type when one has another event before it", () => {
-    const tasks = recorded([aRecord("a", "t"), aRecord("c", "u", written)]);
+    assert.deepEqual(recorded([plain("a", "t"), plain("c", "u")]).shared, { type: "run.enqueued", task: undefined });
+    const tasks = recorded([aRecord("a", "t"), plain("c", "u")]);
     assert.deepEqual(tasks.shared, { type: "run.enqueued", task: undefined });
     assert.deepEqual(tasks.read, [
       ["run.enqueued", "t", "a"],
       ["run.enqueued", "u", "c"],
     ]);
     const before = { type: "run.redriven", run: "z", task: "t", as: "a" } as const;
-    const types = recorded([aRecord("a", "t", { before }), aRecord("c", "t", written)]);
+    const types = recorded([aRecord("a", "t", { before }), plain("c", "t")]);
     assert.deepEqual(types.shared, { type: undefined, task: "t" });
     assert.deepEqual(types.read, [
       ["run.redriven", "t", "z"],
@@ -116,12 +135,13 @@ describe("what a call records", () => {
 
   test("tells once the trace of those that were dispatched together, and the trace that most follow from their runs of others", () => {
     const said = `00-${"a".repeat(32)}-${"b".repeat(16)}-01`;
-    const traced = (run: string, traceparent: string, more: object = {}) => {
-      const { event, ...rest } = aRecord(run, "t", { eventJson: `"run":"${run}"` });
-      return { ...rest, event: { ...event, traceparent, ...more } };
-    };
+    const traced = (run: string, traceparent: string, more: object = {}) => plain(run, "t", { traceparent, ...more });
+    const input = { parent: "p", input: 5 };
     const together = recorded(["a", "c"].map((run) => traced(run, said, { isOfMany: true })));
-    assert.deepEqual(together.told, [{ run: "a" }, { run: "c" }]);
+    assert.deepEqual(together.told, [
+      { run: "a", ...input },
+      { run: "c", ...input },
+    ]);
     const events = together.events as readonly { traceparent?: string; isOfMany?: boolean }[];
     assert.deepEqual(
       events.map(({ traceparent, isOfMany }) => [traceparent, isOfMany]),
@@ -132,20 +152,33 @@ describe("what a call records", () => {
     );
     const [first, last] = [newRun(0), newRun(0)];
     const { told, events: alone } = recorded([traced(first, "0"), traced("b", said), traced(last, "0")]);
-    assert.deepEqual(told, [{ run: first }, { traceparent: said, run: "b" }, { run: last }]);
+    assert.deepEqual(told, [
+      { run: first, ...input },
+      { run: "b", traceparent: said, ...input },
+      { run: last, ...input },
+    ]);
     assert.deepEqual(
       alone.map((event) => ("traceId" in event ? event.traceId : undefined)),
       [idsOfDispatch(first).traceId, "a".repeat(32), idsOfDispatch(last).traceId],
     );
-    const delayed = { ...traced("d", "0"), dueAt: 9, eventJson: undefined };
-    assert.deepEqual(recorded([delayed]).told, [{ run: "d", traceparent: "0", dueAt: 9 }]); // the script tells of it when it is due
+    const alike = recorded([traced("a", said), { ...traced("c", said, { isOfMany: true }) }]);
+    assert.deepEqual(alike.told, [
+      { run: "a", ...input },
+      { run: "c", isOfMany: true, ...input },
+    ]);
+    const event = { type: "run.enqueued", run: "d", task: "t", traceparent: "0" };
+    const delayed = recorded([aRecord("d", "t", { dueAt: 9, event }), traced("e", "0")]); // the script tells of it when it is due
+    assert.deepEqual(delayed.told, [
+      { run: "d", traceparent: "0", dueAt: 9 },
+      { run: "e", traceparent: "0", ...input },
+    ]);
   });
 
   test("is told in the same way by records with keys, of which the script picks", () => {
     const key = { name: "{n:q}:key:t:k", ttlMs: 1 };
-    const { shared, told, read } = recorded([aRecord("a", "t", { key }), aRecord("c", "t", written)]);
+    const { shared, told, read } = recorded([aRecord("a", "t", { key }), plain("c", "t")]);
     assert.deepEqual(shared, { type: "run.enqueued", task: "t" });
-    assert.deepEqual(told, [{ run: "a" }, { run: "c", parent: "p" }]);
+    assert.deepEqual(told, [{ run: "a" }, { run: "c", parent: "p", input: 5 }]);
     assert.deepEqual(read, [
       ["run.enqueued", "t", "a"],
       ["run.enqueued", "t", "c"],

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import type { NumberedCall } from "../../streams/call-numbers.ts";
 import { enqueue } from "../../streams/enqueue.ts";
 import {
   CALLS_IN_FLIGHT,
@@ -55,7 +56,7 @@ describe("call numbers", () => {
       Array.from({ length: 16 }, (_, index) => index + 1),
     );
     let seventeenth: number | undefined;
-    const waiting = one.nextCall().then(({ number }) => {
+    const waiting = Promise.resolve(one.nextCall()).then(({ number }) => {
       seventeenth = number;
     });
     calls[5]?.done(); // not the one that it waits for
@@ -86,6 +87,24 @@ describe("call numbers", () => {
       numbers.sort((a, b) => a - b),
       Array.from({ length: 200 }, (_, index) => index + 1),
     );
+  });
+
+  test("are given at once while there is room, and in order where there is none", async () => {
+    const one = idle();
+    const free = Array.from({ length: CALLS_IN_FLIGHT }, () => one.nextCall());
+    assert.ok(free.every((call) => !(call instanceof Promise)));
+    const told: number[] = [];
+    const waiting = Array.from({ length: 3 * CALLS_IN_FLIGHT }, async () => {
+      const { number, done } = await one.nextCall();
+      told.push(number);
+      done();
+    });
+    (free[0] as NumberedCall).done();
+    await Promise.all([waiting[0], waiting[16], waiting[32]]);
+    assert.deepEqual(told, [17, 33, 49]);
+    for (const call of free) (call as NumberedCall).done();
+    await Promise.all(waiting);
+    assert.ok(!(one.nextCall() instanceof Promise));
   });
 
   test("may be given back twice", async () => {

@@ -3,7 +3,8 @@ import { after } from "node:test";
 import type { Redis } from "ioredis";
 import { startRedis } from "../../src/dev/start-redis.ts";
 import { openRedis, ready } from "../../streams/connect.ts";
-import { type Enqueued, type EnqueueRecord, enqueue } from "../../streams/enqueue.ts";
+import { type Enqueued, enqueue } from "../../streams/enqueue.ts";
+import type { OwnRecord } from "../../streams/enqueue-record.ts";
 import type { Delivery } from "../../streams/entry.ts";
 import type { EventDraft, LedgerEvent, UnknownEvent } from "../../streams/events.ts";
 import { createRunIds } from "../../streams/ids.ts";
@@ -42,14 +43,14 @@ export function sameLane(lane: Lane, redis: Redis = lane.redis): Lane {
 }
 
 /** What a test wants to be different about a run. */
-export type RunWish = Partial<Omit<EnqueueRecord, "event" | "key" | "meta">> & {
+export type RunWish = Partial<Omit<OwnRecord, "event" | "key" | "meta">> & {
   readonly key?: string | undefined;
   readonly keyTtlMs?: number | undefined;
   readonly meta?: Readonly<Record<string, unknown>> | undefined;
 };
 
 /** A record as a dispatch makes it. */
-export function aRun(lane: Lane, wish: RunWish = {}): EnqueueRecord {
+export function aRun(lane: Lane, wish: RunWish = {}): OwnRecord {
   const { key, keyTtlMs = 3_600_000, meta = {}, ...rest } = wish;
   const run = wish.run ?? createRunIds(lane.queue)(Date.now());
   const task = wish.task ?? "send";

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { inspect } from "node:util";
 import { z } from "zod";
 import { contract } from "../../../src/define/contract.ts";
 import { Abort } from "../../../src/define/steer.ts";
@@ -31,6 +32,13 @@ test("a handle tells where its run is, from its dispatch to its end", async () =
   await run.result();
   assert.deepEqual([await run.status(), await later.status()], ["succeeded", "succeeded"]);
   assert.equal(await work.broker.handle(run.id).status(), "succeeded");
+});
+
+test("a handle shows its run's id and no more, and holds nothing of it up to whoever writes it down", async () => {
+  await using work = await openWork();
+  const run = await work.broker.task({ name: "noop", run() {} }).kiq();
+  assert.equal(inspect(run), `{ id: '${run.id}', isNew: true }`);
+  assert.equal(JSON.stringify(run), `{"id":"${run.id}","isNew":true}`);
 });
 
 test("a run that waits, that is to be tried again, and that has died is told as such", async () => {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { plainRecord } from "../../../src/enqueue/plain-record.ts";
+import { createPlainRecords } from "../../../src/enqueue/plain-record.ts";
+import { ENTRY_VERSION, packEntry } from "../../../streams/entry.ts";
 import { createRunIds } from "../../../streams/ids.ts";
 import { toParcel } from "../../../streams/packed.ts";
 import { anyText } from "../../support/texts.ts";
@@ -18,23 +19,40 @@ const dispatch = fc.record({
   isOfMany: fc.boolean(),
 });
 
-test("the texts of a plain dispatch are what JSON would write of its event and its meta", () => {
+test("entry and event of a plain dispatch are what is written of any other", () => {
+  const plainRecord = createPlainRecords();
   fc.assert(
-    fc.property(dispatch, (given) => {
-      const { run, task, body, nowMs, traceparent } = given;
+    fc.property(dispatch, ({ run, body, ...source }) => {
+      const { task, nowMs, traceparent } = source;
+      const { head, ...record } = plainRecord(run, body, source);
       const parcel = toParcel(body);
-      const record = plainRecord({ ...given, parcel });
       const travels = {
-        ...(given.parent === undefined ? {} : { parent: given.parent.run, root: given.parent.root }),
-        ...(traceparent === undefined ? {} : { traceparent, ...(given.isOfMany ? { isOfMany: true } : {}) }),
+        ...(source.parent === undefined ? {} : { parent: source.parent.run, root: source.parent.root }),
+        ...(traceparent === undefined ? {} : { traceparent, ...(source.isOfMany ? { isOfMany: true } : {}) }),
       };
-      const event = { type: "run.enqueued", run, task, ...travels };
-      assert.deepEqual(record.event, { ...event, ...parcel.event });
+      const meta = JSON.stringify({ enqueuedAt: nowMs, ...parcel.meta, ...travels });
+      assert.deepEqual([record.run, record.body, head.meta], [run, parcel.body, meta]);
+      const entry = packEntry({ run, task, attempt: 1, key: "", expires: 0, meta, body: parcel.body });
+      assert.equal(`${ENTRY_VERSION}\0${run}${head.entry}${record.body}`, entry);
+      assert.deepEqual(head.event, { type: "run.enqueued", task, ...travels });
       const input = parcel.inputJson === undefined ? parcel.event : { input: JSON.parse(parcel.inputJson) };
-      const { type: _, task: __, traceparent: ___, isOfMany: ____, ...own } = event as Record<string, unknown>;
-      assert.deepEqual(JSON.parse(`{${record.eventJson}}`), JSON.parse(JSON.stringify({ ...own, ...input })));
-      assert.equal(record.meta, JSON.stringify({ enqueuedAt: nowMs, ...parcel.meta, ...travels }));
-      assert.equal(record.body, parcel.body);
+      const { traceparent: _, isOfMany: __, ...own } = travels as Record<string, unknown>;
+      const told = `{"run":"${run}"${head.beforeBody}${record.body}${head.afterBody}`;
+      assert.deepEqual(JSON.parse(told), JSON.parse(JSON.stringify({ run, ...own, ...input })));
     }),
   );
+});
+
+test("those that differ in run and input alone have one head, and no others", () => {
+  const plainRecord = createPlainRecords();
+  const source = { task: "t", nowMs: 1, parent: undefined, traceparent: undefined, isOfMany: false };
+  const first = plainRecord("a", "1", source);
+  assert.equal(plainRecord("b", "2", { ...source }).head, first.head);
+  const other = { run: "p", root: "p" };
+  for (const change of [{ task: "u" }, { nowMs: 2 }, { parent: other }, { traceparent: "x" }, { isOfMany: true }]) {
+    plainRecord("a", "1", source);
+    const changed = plainRecord("b", "2", { ...source, ...change });
+    assert.notEqual(changed.head, first.head);
+  }
+  assert.notEqual(plainRecord("c", "", source).head, plainRecord("d", "1", source).head);
 });

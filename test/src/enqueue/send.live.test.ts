@@ -44,6 +44,43 @@ test("a dispatch is an entry and an event, and both hold what the schema encodes
   assert.equal(run.isNew, true);
 });
 
+test("dispatches of one tick are one call, whatever is said of each, and each is what it was", async () => {
+  await using work = await openWork();
+  const letter = work.broker.task({ name: "letter", input, run() {} });
+  const bell = work.broker.task({ name: "bell", run() {} });
+  await bell.kiq();
+  const large = { to: "Ada ".repeat(2_000) };
+  const runs = await Promise.all([
+    letter.kiq({ to: "Ada" }),
+    bell.kiq(),
+    letter.kiq(large),
+    letter.with({ labels: { tenant: "acme" } }).kiq({ to: "Bob" }),
+    letter.with({ key: "k" }).kiq({ to: "Cy" }),
+    letter.with({ delay: "1h" }).kiq({ to: "Di" }),
+  ]);
+  const events = (await work.ledger.events()).filter((event) => event.type === "run.enqueued").slice(1);
+  const told = events.map((one) => [one.run, one.task, one.input, one.labels, one.key, one.dueAt !== undefined]);
+  const of = (at: number) => (runs[at] as (typeof runs)[0]).id;
+  assert.deepEqual(told, [
+    [of(0), "letter", { to: "Ada", copies: 1 }, undefined, undefined, false],
+    [of(1), "bell", undefined, undefined, undefined, false],
+    [of(2), "letter", { ...large, copies: 1 }, undefined, undefined, false],
+    [of(3), "letter", { to: "Bob", copies: 1 }, { tenant: "acme" }, undefined, false],
+    [of(4), "letter", { to: "Cy", copies: 1 }, undefined, "k", false],
+    [of(5), "letter", { to: "Di", copies: 1 }, undefined, undefined, true],
+  ]);
+  assert.equal(new Set(events.map(({ position = "" }) => position.slice(0, position.lastIndexOf("/")))).size, 1);
+  const entries = (await entriesOf(work)).slice(1).map(({ run, task, key, body }) => [run, task, key !== "", body]);
+  assert.deepEqual(entries.slice(0, 2), [
+    [of(0), "letter", false, '{"to":"Ada","copies":1}'],
+    [of(1), "bell", false, ""],
+  ]);
+  assert.deepEqual(
+    entries.slice(3).map(([run]) => run),
+    [of(3), of(4)],
+  );
+});
+
 test("what is said about a dispatch travels with it", async () => {
   await using work = await openWork();
   const letter = work.broker.task({ name: "letter", version: 3, input, run() {} });
@@ -142,14 +179,22 @@ test("calls are cut by their bytes as well, and one that is too large alone goes
   );
 });
 
-test("the dispatches of one tick are one call", async () => {
+test("the dispatches of one tick are one call, or two when there are many, and stay in order", async () => {
   await using work = await openWork();
   const letter = work.broker.task({ name: "letter", input, run() {} });
   await letter.kiq({ to: "first" });
-  await Promise.all(Array.from({ length: 300 }, (_, index) => letter.kiq({ to: `n${index}` })));
-  assert.equal(await work.redis.xlen(work.keys.events), 2);
+  const names: string[] = ["first"];
+  for (const [count, entryCount] of [
+    [150, 2],
+    [300, 4],
+  ] as const) {
+    const more = Array.from({ length: count }, (_, index) => `${count}: ${index}`);
+    await Promise.all(more.map((to) => letter.kiq({ to })));
+    names.push(...more);
+    assert.equal(await work.redis.xlen(work.keys.events), entryCount);
+  }
   const bodies = (await entriesOf(work)).map(({ body }) => JSON.parse(body).to);
-  assert.deepEqual(bodies, ["first", ...Array.from({ length: 300 }, (_, index) => `n${index}`)]);
+  assert.deepEqual(bodies, names);
 });
 
 test("a bad input is refused before anything is sent, and costs nobody else anything", async () => {

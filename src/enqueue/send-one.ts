@@ -1,0 +1,100 @@
+import type { DispatchOptions } from "../define/dispatch.ts";
+import { encodeInput } from "../define/payload.ts";
+import { resolveDispatch } from "../define/resolve-dispatch.ts";
+import type { TaskRecord } from "../define/task.ts";
+import { type Encoded, isPromise } from "../define/travelling.ts";
+import { sendHooks } from "./around-send.ts";
+import type { Connection } from "./connection.ts";
+import type { DispatchLane } from "./lanes.ts";
+import { toRecord } from "./record.ts";
+import { failure, type Job, type SendParts, type Sent, sendOnceReady, sendTo, toSent } from "./send.ts";
+
+/** What sending one works with. */
+export interface SendOneParts extends SendParts {
+  /** Held from beginning to end: whoever closes the broker waits for all of it. */
+  readonly connection: Pick<Connection, "hold" | "release">;
+}
+
+/** One run of a task. */
+export interface SendOneRequest {
+  readonly task: TaskRecord;
+  readonly input: unknown;
+  readonly options: DispatchOptions;
+}
+
+/**
+ * Dispatches one run, as `send` does one of many, and gives what is made of it. As a rule nothing is to be waited for but Redis: then the one promise
+ * that is made is the one that is given back, which was a third of what a dispatch among many cost.
+ */
+export function sendOne<T>(parts: SendOneParts, request: SendOneRequest, made: (sent: Sent) => T): Promise<T> {
+  parts.connection.hold();
+  try {
+    const { task, input, options } = request;
+    const said = resolveDispatch(options);
+    const encoded = encodeInput(task, input, parts.maxPayloadBytes());
+    const lane = parts.lanes.get(said.queue ?? task.queue);
+    if (isPromise(encoded) || lane === undefined) return whenReady(parts, { task, said, encoded }, made);
+    const job: Job = { parts, task, said, all: [{ body: encoded.json, key: said.key }] };
+    const isStraight = lane.confirm === undefined && sendHooks(parts.middleware()).length === 0;
+    return isStraight ? straight(lane, job, { parts, made }) : released(parts, sendTo(lane, job), made);
+  } catch (error) {
+    parts.connection.release();
+    return Promise.reject(error);
+  }
+}
+
+interface Encoding extends Omit<Job, "parts" | "all"> {
+  readonly encoded: Encoded | Promise<Encoded>;
+}
+
+async function whenReady<T>(parts: SendOneParts, { encoded, ...of }: Encoding, made: (sent: Sent) => T): Promise<T> {
+  const all = Promise.resolve(encoded).then(({ json }) => [{ body: json, key: of.said.key }]);
+  return released(parts, sendOnceReady({ parts, ...of, all }), made);
+}
+
+function released<T>({ connection }: SendOneParts, sending: Promise<Sent[]>, made: (sent: Sent) => T): Promise<T> {
+  return sending.then(
+    ([sent]) => {
+      connection.release();
+      return made(sent as Sent);
+    },
+    (error: unknown) => {
+      connection.release();
+      throw error;
+    },
+  );
+}
+
+interface Straight<T> {
+  readonly parts: SendOneParts;
+  readonly made: (sent: Sent) => T;
+}
+
+/** With no hook around it, and nobody to vouch for it. */
+function straight<T>(
+  { lane, runIds, plainRecords, coalescer }: DispatchLane,
+  job: Job,
+  { parts, made }: Straight<T>,
+): Promise<T> {
+  const { task, said, all } = job;
+  const [{ body, key }] = all as [Job["all"][number]];
+  const nowMs = Math.trunc(lane.clock.now());
+  const run = runIds(nowMs);
+  const dispatch = { task, run, body, said, key, carrier: undefined, isOfMany: false, nowMs };
+  const record = toRecord(lane, dispatch, plainRecords);
+  const deadline = performance.now() + parts.enqueueTimeoutMs();
+  return new Promise((resolve, reject) => {
+    coalescer.put({
+      record,
+      deadline,
+      taken(call, index) {
+        parts.connection.release();
+        resolve(made(toSent({ call, index }, run, lane.queue)));
+      },
+      failed(error) {
+        parts.connection.release();
+        reject(failure(parts, task, { error, sent: 0 }));
+      },
+    });
+  });
+}
