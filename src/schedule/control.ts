@@ -2,7 +2,8 @@ import { declareSchedule } from "../../streams/cron.ts";
 import type { EventDraft } from "../../streams/events.ts";
 import { invalidOption, redisUnavailable } from "../errors.ts";
 import { type Definition, writeDefinition } from "./definition.ts";
-import { findSchedule, isInCode, type Limits, type ManageParts, type ReadSchedule } from "./find.ts";
+import { findSchedule, findSchedules, isInCode, type Limits, type ManageParts, type ReadSchedule } from "./find.ts";
+import { leave } from "./move.ts";
 
 /** What becomes of a schedule, and the event that tells of it. */
 interface Change {
@@ -29,7 +30,10 @@ export function resumeSchedule(parts: ManageParts, id: string, limits: Limits): 
 }
 
 /** Removes a schedule with all that is kept of it. Throws ScheduleUnknown, InvalidOption for one that the code of schedulers declares. */
-export function removeSchedule(parts: ManageParts, id: string, limits: Limits): Promise<boolean> {
+export async function removeSchedule(parts: ManageParts, id: string, limits: Limits): Promise<boolean> {
+  const all = await findSchedules(parts, id, limits);
+  const leftovers = all.filter(({ definition }) => all.length > 1 && definition?.leavingTo !== undefined);
+  for (const leftover of leftovers) await leave(leftover, id, limits); // else schedulers would bring the move to its end
   return change(parts, id, { limits }, (found) => {
     if (!isInCode(found)) return { definition: undefined, type: "schedule.removed" };
     throw invalidOption(

@@ -1,5 +1,4 @@
 import { declareSchedule, type KeptSchedule, readSchedules } from "../../streams/cron.ts";
-import type { EventDraft } from "../../streams/events.ts";
 import type { CallLimits } from "../../streams/lane.ts";
 import {
   type Definition,
@@ -7,6 +6,7 @@ import {
   hashOf,
   readDefinition,
   type ScheduleContent,
+  upserted,
   writeDefinition,
 } from "./definition.ts";
 import { fireDue } from "./fire.ts";
@@ -101,10 +101,4 @@ async function write(
   if (again === undefined) return false;
   adopt(schedule, { definition: again.definition, standing: again }, deps.now());
   return readDefinition(again.definition)?.hash === hashOf(schedule.own);
-}
-
-/** The event that tells of a definition. */
-export function upserted(schedule: string, { content, source }: Definition): EventDraft<"schedule.upserted"> {
-  const { task, expression, timezone } = content;
-  return { type: "schedule.upserted", schedule, task, expression, timezone, source };
 }

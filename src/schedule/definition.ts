@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { EventDraft } from "../../streams/events.ts";
 import { DEFAULTS } from "../defaults.ts";
 import type { Pattern } from "../define/pattern.ts";
 import type { CronRecord, TaskRecord } from "../define/task.ts";
@@ -33,6 +34,9 @@ export interface Definition {
   readonly pause?: { readonly from: number; readonly until: number } | undefined;
   /** The queue that it is on its way to: it fires nothing here any more. */
   readonly leavingTo?: string | undefined;
+  /** Since when it is on its way, and what it is to do there. */
+  readonly leavingAt?: number | undefined;
+  readonly arriving?: ScheduleContent | undefined;
   /** Hashes that were declared before this one, newest first: a scheduler that still declares one of them is an old one. */
   readonly replaced: readonly string[];
 }
@@ -124,4 +128,10 @@ export function changed({ content, before, nowMs, source }: Changing): Definitio
     ...(isSame && before.pause !== undefined ? { pause: before.pause } : {}),
     replaced: replaced.slice(0, REPLACED_KEPT),
   };
+}
+
+/** The event that tells of a definition. */
+export function upserted(schedule: string, { content, source }: Definition): EventDraft<"schedule.upserted"> {
+  const { task, expression, timezone } = content;
+  return { type: "schedule.upserted", schedule, task, expression, timezone, source };
 }

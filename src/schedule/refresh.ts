@@ -8,8 +8,8 @@ import {
 import { type Lane, registerQueue } from "../../streams/lane.ts";
 import { declare, type OwnSchedule } from "./declare.ts";
 import { readDefinition } from "./definition.ts";
-import { findElsewhere } from "./move.ts";
-import { DECLARED_FOR_MS } from "./reconcile.ts";
+import { findElsewhere, finishMove, leave } from "./move.ts";
+import { DECLARED_FOR_MS, isDeclared } from "./reconcile.ts";
 import { adopt, newSchedule, type Schedule, type SchedulerDeps } from "./schedule.ts";
 
 /** A schedule that was declared longer ago than this is declared anew: of many schedulers, the first to see it does so for all. */
@@ -35,11 +35,13 @@ export interface RefreshDeps extends SchedulerDeps {
  * declared for a while, and takes up what was made at run time. Throws CallFailed.
  */
 export async function refresh(deps: RefreshDeps): Promise<void> {
-  for (const queue of await deps.findQueues()) await refreshLane(deps, deps.laneOf(queue));
+  const arrived = new Set<Lane>();
+  for (const queue of await deps.findQueues()) await refreshLane(deps, deps.laneOf(queue), arrived);
+  for (const lane of arrived) await refreshLane(deps, lane, arrived);
   deps.bell.ring();
 }
 
-async function refreshLane(deps: RefreshDeps, lane: Lane): Promise<void> {
+async function refreshLane(deps: RefreshDeps, lane: Lane, arrived: Set<Lane>): Promise<void> {
   const schedules = deps.schedules.filter((one) => one.lane === lane);
   const before = schedules.map(({ changeCount }) => changeCount);
   const { kept, revision } = await readLaneSchedules(lane, namesOf(schedules), limits());
@@ -49,14 +51,17 @@ async function refreshLane(deps: RefreshDeps, lane: Lane): Promise<void> {
     return isNewer ? [] : [{ schedule, kept: kept[index] as KeptSchedule }];
   });
   await declareOwn(deps, lane, read.filter(isOwn));
-  for (const one of read) if (one.schedule.own === undefined) takeUp(deps, one.schedule, one.kept);
+  for (const one of read) if (one.schedule.own === undefined) await follow(deps, one, arrived);
   if (revision === deps.revisions.get(lane.queue)) return;
   const known = new Set(namesOf(schedules));
   const strangers = (await scheduleNames(lane)).filter((name) => !known.has(name));
-  for (const [index, found] of (await readSchedules(lane, strangers, limits())).entries()) {
-    takeUp(deps, newSchedule({ name: strangers[index] as string, own: undefined, lane }), found);
+  let isSettled = true;
+  for (const [index, kept] of (await readSchedules(lane, strangers, limits())).entries()) {
+    const schedule = newSchedule({ name: strangers[index] as string, own: undefined, lane });
+    if (isLeftBehind(deps, { schedule, kept })) isSettled = (await clearAway(deps, { schedule, kept })) && isSettled;
+    else await follow(deps, { schedule, kept }, arrived);
   }
-  deps.revisions.set(lane.queue, revision);
+  if (isSettled) deps.revisions.set(lane.queue, revision);
 }
 
 interface Read<S extends Schedule = Schedule> {
@@ -79,6 +84,28 @@ async function declareOwn(deps: RefreshDeps, lane: Lane, read: readonly Read<Own
     if (isAgreed && deps.now() - (kept.seenAt ?? 0) > DECLARE_AGAIN_MS) toConfirm.push(schedule.name);
   }
   await confirmDeclared(lane, toConfirm);
+}
+
+/** Takes up a schedule that was made at run time; one that was stopped on its way to another queue is brought there. */
+async function follow(deps: RefreshDeps, { schedule, kept }: Read, arrived: Set<Lane>): Promise<void> {
+  const to = await finishMove(deps, { schedule: schedule.name, lane: schedule.lane, kept }, limits());
+  takeUp(deps, schedule, to === undefined ? kept : { ...kept, definition: undefined });
+  if (to !== undefined) arrived.add(to);
+}
+
+/** True for a schedule that goes on in another queue by now: whoever declared it there has broken off before it was taken out of this one. */
+function isLeftBehind({ schedules }: RefreshDeps, { schedule: { name, lane }, kept }: Read): boolean {
+  if (readDefinition(kept.definition)?.source !== "declared") return false;
+  return schedules.some(
+    (one) => one.name === name && one.own !== undefined && one.known !== undefined && one.lane !== lane,
+  );
+}
+
+/** Takes out what was left behind. False while schedulers of an older version may still have it in their code: it is looked at again. */
+async function clearAway(deps: RefreshDeps, { schedule, kept }: Read): Promise<boolean> {
+  if (isDeclared(kept, deps.now())) return false;
+  await leave({ lane: schedule.lane, kept }, schedule.name, limits());
+  return true;
 }
 
 /** Goes by what Redis keeps of a schedule that nobody's code declares, and lets go of it once that is no longer so. */

@@ -4,19 +4,20 @@ import { encodeInput } from "../define/payload.ts";
 import type { ScheduleRequest } from "../define/schedules.ts";
 import { sendHooks } from "../enqueue/around-send.ts";
 import { invalidOption, redisUnavailable } from "../errors.ts";
-import { settleDebts, upserted } from "./declare.ts";
+import { settleDebts } from "./declare.ts";
 import {
   changed,
   type Definition,
   endedPattern,
   hashOf,
   type ScheduleContent,
+  upserted,
   versionOf,
   writeDefinition,
 } from "./definition.ts";
 import { findSchedules, isInCode, type Limits, type ManageParts, type ReadSchedule, readable } from "./find.ts";
+import { arrive, leave } from "./move.ts";
 import { newSchedule } from "./schedule.ts";
-import { endStretch } from "./stretches.ts";
 
 /**
  * Makes or replaces a schedule, in the queue of its task. As often as another process is faster it is thought over again, until the deadline.
@@ -46,7 +47,7 @@ export async function upsert(
       if (await moveHere(parts, { id, content, lane, elsewhere }, limits)) return true;
       continue;
     }
-    if (elsewhere !== undefined) await forget(id, elsewhere, limits); // a move that broke off had come as far as that
+    if (elsewhere !== undefined) await leave(elsewhere, id, limits); // a move that broke off had come as far as that
     const { definition } = here ?? {};
     if (definition?.source === "run_time" && definition.hash === hashOf(content) && definition.leavingTo === undefined)
       return false;
@@ -109,47 +110,30 @@ interface Moving {
 
 /**
  * Moves a schedule to the queue that its task has gone to. First it is stopped where it was, then it goes on here from its last slot, and
- * only then it is forgotten there: whatever breaks off in between, no slot fires twice, and another upsert brings it to its end.
+ * only then it is forgotten there: whatever breaks off in between, no slot fires twice, and schedulers, or another upsert, bring it to its end.
  */
 async function moveHere(parts: ManageParts, moving: Moving, limits: Limits): Promise<boolean> {
   const { id, content, lane, elsewhere } = moving;
-  if (elsewhere.definition.leavingTo === undefined) {
+  if (elsewhere.definition.leavingTo !== lane.queue) {
     await settle(parts, id, elsewhere);
-    await stop(id, elsewhere, { to: lane.queue, limits });
+    await stop(moving, limits);
     return false; // it is looked up again: how far it had come is certain only now
   }
-  const nowMs = lane.clock.now();
-  const { kept, definition: before } = elsewhere;
-  const definition = changed({ content, before, nowMs, source: "run_time" });
-  const pattern = endedPattern(before, definition);
-  const declaring = {
-    schedule: id,
-    known: undefined,
-    definition: writeDefinition(definition),
-    events: [upserted(id, definition)],
-    seen: "none",
-    standing: pattern === undefined ? kept : endStretch(kept, pattern),
-  } as const;
-  if (!(await declareSchedule(lane, declaring, limits)).isWritten) return false;
-  parts.announce({ kind: "events.recorded", queue: lane.queue, events: declaring.events });
-  await forget(id, elsewhere, limits);
+  const events = await arrive({ schedule: id, content, from: elsewhere, to: lane }, limits);
+  if (events === undefined) return false;
+  parts.announce({ kind: "events.recorded", queue: lane.queue, events });
+  await leave(elsewhere, id, limits);
   return true;
 }
 
-async function stop(
-  id: string,
-  { lane, kept, definition }: ReadSchedule,
-  { to, limits }: { readonly to: string; readonly limits: Limits },
-): Promise<void> {
-  const leaving: Definition = { ...definition, leavingTo: to };
+async function stop({ id, content, lane: { queue, clock }, elsewhere }: Moving, limits: Limits): Promise<void> {
+  const { lane, kept, definition } = elsewhere;
+  const leavingAt = Math.round(clock.now());
+  const leaving: Definition = { ...definition, leavingTo: queue, leavingAt, arriving: content };
   const text = writeDefinition(leaving);
   await declareSchedule(
     lane,
     { schedule: id, known: kept.definition, definition: text, events: [], seen: "same" },
     limits,
   );
-}
-
-async function forget(id: string, { lane, kept }: ReadSchedule, limits: Limits): Promise<void> {
-  await declareSchedule(lane, { schedule: id, known: kept.definition, definition: undefined, events: [] }, limits);
 }

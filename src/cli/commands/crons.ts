@@ -103,7 +103,7 @@ function nextWords({ next, definition }: ScheduleView): string {
 function stateWords({ definition, isDeclared, seenAt }: ScheduleView, { style }: Terminal): string | undefined {
   if (definition.pausedAt !== undefined) return style("yellow", `paused since ${machineTime(definition.pausedAt)}`);
   if (definition.leavingTo !== undefined)
-    return style("yellow", `on its way to queue ${clean(definition.leavingTo)}: should it stay here, upsert it again`);
+    return style("yellow", `on its way to queue ${clean(definition.leavingTo)}: schedulers bring it there`);
   if (isDeclared || definition.source !== "declared") return undefined;
   const since = seenAt === undefined ? "" : ` for ${lengthWords(Date.now() - seenAt)}`;
   return style("yellow", `no scheduler has it in its code${since}: it does not fire`);

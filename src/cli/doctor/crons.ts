@@ -39,11 +39,11 @@ function tooShort({ schedule, lockTtlMs }: LockView, { runCount, overCount, long
   );
 }
 
-/** A move to another queue takes moments: whoever made it has broken off. */
+/** A move to another queue takes moments: whoever made it has broken off, and schedulers bring it to its end. */
 function stuck({ schedule, queue, definition: { leavingTo } }: ScheduleView): Finding[] {
   if (leavingTo === undefined) return [];
   const what = `"${schedule}" is on its way from queue ${queue} to ${leavingTo}, and fires nowhere`;
-  return [warn(what, "If that stays so, whoever moved it has broken off: upsert it again.")];
+  return [warn(what, "Schedulers bring it there within a minute. If that stays so, none is at work: start one.")];
 }
 
 /** Half as much again, in whole minutes. */

@@ -102,6 +102,59 @@ for (const step of ["before:1:declare", "after:1:declare", "after:2:declare"]) {
   });
 }
 
+const MOVE = { expression: "* * * * *", name: "s", misfire: "fire_all" } as const;
+for (const [step, deed] of [
+  ["before:2:declare", "move"], // it has been stopped where it was
+  ["after:2:declare", "move"], // and goes on where it is to be
+  ["before:1:declare", "declare"],
+  ["after:1:declare", "declare"], // it goes on where it is to be, and lies where it was
+] as const) {
+  test(`a ${deed === "move" ? "schedule" : "cron()"} whose move to another queue is killed ${step.replaceAll(":", " ")} is brought there by schedulers, and fires each slot once`, async () => {
+    await using work = await openWork();
+    const task = work.broker.task({ name: "sync", run() {} });
+    const now = Math.floor(Date.now() / MINUTE) * MINUTE;
+    const begunAt = now - 30 * MINUTE;
+    const { namespace } = work;
+    const isCron = deed === "declare";
+    if (!isCron) await work.broker.schedules.upsert("s", { task, cron: "* * * * *", misfire: "fire_all" });
+    if (!isCron) await backdate(work, 30 * MINUTE);
+    await using before = await testScheduler({ namespace, crons: isCron ? [MOVE] : [], startMs: begunAt });
+    await before.refresh();
+    await before.fireAt(now - 20 * MINUTE);
+    await killedAt(step, deed, work);
+
+    const crons = isCron ? [{ ...MOVE, queue: "elsewhere" }] : [];
+    // When no move is on its way any more, and nobody declares it where it was.
+    await using healing = await testScheduler({ namespace, crons, startMs: Date.now() + MINUTE });
+    await healing.refresh();
+    assert.deepEqual(await work.redis.hkeys(work.keys.cron), ["revision"]);
+    await using firing = await testScheduler({ namespace, crons, startMs: now });
+    await firing.refresh();
+    await firing.fireAt(now);
+    const lane = await engineOf(work.broker).lane("default");
+    const there = { ...lane, redis: work.redis, keys: laneKeys(namespace, "elsewhere") };
+    const fired = [...(await outcomeOf({ ...lane, redis: work.redis })).fired, ...(await outcomeOf(there)).fired];
+    assert.deepEqual(
+      fired.map((slot) => (slot - now) / MINUTE).filter((slot) => slot <= 0),
+      Array.from({ length: 30 }, (_, index) => index - 29),
+    );
+  });
+}
+
+test("a schedule that is removed after its move was killed half-way is not brought back", async () => {
+  const { work, schedules } = await application();
+  await using _work = work;
+  await killedAt("after:2:declare", "move", work);
+  await schedules.remove("s");
+  await using scheduler = await testScheduler({
+    namespace: work.namespace,
+    crons: [],
+    startMs: Date.now() + MINUTE,
+  });
+  await scheduler.refresh();
+  assert.deepEqual(await schedules.list(), []);
+});
+
 for (const step of ["before:2:next", "after:2:next"]) {
   test(`owed slots whose worker is killed ${step.replaceAll(":", " ")}, as it hands over to the third, each run once`, async () => {
     const { work, schedules } = await application({ lockTtl: "500ms" });

@@ -43,7 +43,7 @@ test("a schedule whose move to another queue broke off fires nowhere, and that i
   const [finding, ...more] = checkCrons([{ ...view, definition: { ...view.definition, leavingTo: "mail" } }], []);
   assert.match(
     `${finding?.level} ${finding?.what} ${finding?.advice}`,
-    /warn "sync" is on its way.*mail.*upsert it again/,
+    /warn "sync" is on its way.*mail.*Schedulers bring it there/,
   );
   assert.deepEqual(more, []);
 });
