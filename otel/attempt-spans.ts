@@ -49,9 +49,10 @@ export function traceAttempt(tracing: AttemptTracing, execution: Execution): Hoo
   const parent = dispatch === undefined ? withBaggage(ROOT_CONTEXT, carrier.baggage) : extract(carrier);
   const span = startAttempt({ tracing, execution, parent, ids });
   const active = trace.setSpan(parent, span);
-  const end = (ended: Ended) => endAttempt(span, ended);
-  if (tracing.contexts !== undefined) return { carrier: inject(active, propagateBaggage), context: active, end };
-  return { carrier: inject(active, propagateBaggage), ...within(active), end };
+  const said: Hook<Ended> = { carrier: inject(active, propagateBaggage) };
+  const hook = tracing.contexts === undefined ? { ...said, ...within(active) } : { ...said, context: active };
+  // One that the SDK leaves out keeps nothing: nobody has to wait for its end.
+  return span.isRecording() ? { ...hook, end: (ended) => endAttempt(span, ended) } : hook;
 }
 
 /** Of an attempt that would have been below its dispatch: whatever the handler does belongs to the dispatch's trace, which is left out as well. */

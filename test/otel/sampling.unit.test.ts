@@ -83,6 +83,18 @@ test("an attempt that is left out of a trace of its own has the ids of a rebuilt
   assert.deepEqual(spans(), []);
 });
 
+test("of an attempt that an application's own SDK leaves out nobody waits for the end, and its context is active all the same", () => {
+  const { provider, spans } = sampled(never);
+  const hooks = tracing({ provider }) as Required<Middleware>;
+  const traceparent = `00-${"a".repeat(32)}-${"b".repeat(16)}-00`;
+  const hook = hooks.attempt(attempt({ carrier: { traceparent } }));
+  assert.deepEqual(Object.keys(hook ?? {}), ["carrier", "enter"]);
+  hook?.enter?.(() => assert.equal(trace.getSpanContext(context.active())?.traceId, "a".repeat(32)));
+  const kept = hooks.attempt(attempt({ carrier: { traceparent: traceparent.replace(/00$/, "01") } }));
+  kept?.end?.({ kind: "succeeded", durationMs: 1 });
+  assert.equal(spans().length, 1);
+});
+
 test("a dispatch that was sampled has its attempts sampled, whatever the ratio is here", () => {
   const { hooks, spans } = sampled(never);
   const traceparent = `00-${"a".repeat(32)}-${"b".repeat(16)}-01`;

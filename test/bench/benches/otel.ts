@@ -7,8 +7,10 @@ import { createBroker } from "../../../src/broker.ts";
 import { createWorker } from "../../../src/worker.ts";
 import type { Bench, Figures, StepDesk } from "../bench.ts";
 
-/** Runs of one measurement, of which the first quarter warms up. */
-const RUNS = 24_000;
+/** Runs of one measurement, of which the first half warms up: what a run costs goes on falling for some 60,000 runs, as functions are compiled. */
+const RUNS = 160_000;
+/** Half of the runs are dispatched alone, whose attempts are children of their dispatch, and the others together, in turns of so many. */
+const TURN = 10_000;
 const IN_FLIGHT = 256;
 const RATIOS: Readonly<Record<string, string>> = { "SDK, 0%": "0", "SDK, 1%": "0.01", "SDK, 100%": "1" };
 const quiet = { debug() {}, info() {}, warn() {}, error: console.error, child: () => quiet };
@@ -64,7 +66,7 @@ async function work({ setting, part }: StepDesk): Promise<Figures> {
   await using telemetry = await start(setting.contender, part.endpoint);
   using _hooks = setting.contender === "hooks, no SDK" ? attachTelemetry() : undefined;
   const count = Math.ceil(RUNS * setting.scale);
-  const quarter = Math.floor(count / 4);
+  const half = Math.floor(count / 2);
   const broker = createBroker({ redis: setting.redis, namespace: "bench", logger: quiet });
   const [warm, all] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   let done = 0;
@@ -72,17 +74,24 @@ async function work({ setting, part }: StepDesk): Promise<Figures> {
     name: "noop",
     async run() {
       done += 1;
-      if (done === quarter) warm.resolve();
+      if (done === half) warm.resolve();
       if (done === count) all.resolve();
     },
   });
-  // Half of the runs are dispatched alone, whose attempts are children of their dispatch, and the others together.
-  await dispatch(() => noop.kiq(), quarter);
-  const before = process.cpuUsage();
-  await dispatch(() => noop.kiq(), quarter);
-  const perDispatch = microsSince(before) / quarter;
-  for (let sent = 2 * quarter; sent < count; sent += 1_000) {
-    await noop.kiqMany(Array.from({ length: Math.min(1_000, count - sent) }));
+  let dispatchMicros = 0;
+  let dispatchCount = 0;
+  for (let sent = 0; sent < count; sent += TURN) {
+    const turn = Math.min(TURN, count - sent);
+    const alone = Math.ceil(turn / 2);
+    const before = process.cpuUsage();
+    await dispatch(() => noop.kiq(), alone);
+    if (sent >= half) {
+      dispatchMicros += microsSince(before);
+      dispatchCount += alone;
+    }
+    for (let left = turn - alone; left > 0; left -= 1_000) {
+      await noop.kiqMany(Array.from({ length: Math.min(1_000, left) }));
+    }
   }
   const worker = createWorker(broker, { concurrency: 100 });
   void worker.run();
@@ -90,12 +99,12 @@ async function work({ setting, part }: StepDesk): Promise<Figures> {
   const cpu = process.cpuUsage();
   const begun = performance.now();
   await all.promise;
-  const rate = ((count - quarter) / (performance.now() - begun)) * 1_000;
-  const node = microsSince(cpu) / (count - quarter);
+  const rate = ((count - half) / (performance.now() - begun)) * 1_000;
+  const node = microsSince(cpu) / (count - half);
   await worker.stop();
   await broker.close();
   await telemetry?.shutdown();
-  return { node, "a dispatch": perDispatch, rate, dropped: telemetry?.droppedCount() ?? 0 };
+  return { node, "a dispatch": dispatchMicros / dispatchCount, rate, dropped: telemetry?.droppedCount() ?? 0 };
 }
 
 async function start(contender: string, endpoint: unknown): Promise<Telemetry | undefined> {
