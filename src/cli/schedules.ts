@@ -1,4 +1,5 @@
 import cronstrue from "cronstrue";
+import type { Redis } from "ioredis";
 import type { CronJobRun } from "../../sql/queries/cron-job-runs.ts";
 import { listQueues, newIncarnation, openLane } from "../../streams/lane.ts";
 import { type ScheduleView as KeptView, viewSchedules } from "../schedule/view.ts";
@@ -14,14 +15,18 @@ export interface ScheduleView extends KeptView {
 
 const PATIENCE_MS = 5_000;
 
-/** Every schedule of a namespace, by name. What a newer version has written and this one cannot read is left out. */
-export async function readScheduleViews(server: OpenRedis, rows: readonly CronJobRun[]): Promise<ScheduleView[]> {
+/** Every schedule of a namespace, by name. What a newer version has written and this one cannot read is left out. `lockServers`: default, where the queues are. */
+export async function readScheduleViews(
+  server: OpenRedis,
+  rows: readonly CronJobRun[],
+  lockServers?: readonly Redis[],
+): Promise<ScheduleView[]> {
   const incarnation = newIncarnation();
   const { redis, namespace } = server;
   const queues = await listQueues(redis, namespace);
   const limits = { deadline: performance.now() + PATIENCE_MS };
   const views = await Promise.all(
-    queues.map((queue) => viewSchedules(openLane({ redis, namespace, queue, incarnation }), limits)),
+    queues.map((queue) => viewSchedules(openLane({ redis, namespace, queue, incarnation }), limits, lockServers)),
   );
   const all = views.flat().map((view) => ({ ...view, words: wordsOf(view), last: lastOf(view, rows) }));
   return all.sort((a, b) => (a.schedule < b.schedule ? -1 : 1));

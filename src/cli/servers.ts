@@ -1,6 +1,6 @@
 import type { Redis } from "ioredis";
 import { openRedis, ready, refusal } from "../../streams/connect.ts";
-import { brokerSettings, databaseSource, type Environment, redisSource } from "../config.ts";
+import { brokerSettings, databaseSource, type Environment, redisSource, schedulerSettings } from "../config.ts";
 import { redacted } from "../server-url.ts";
 import { EXIT } from "./exit-codes.ts";
 import { CliError } from "./failure.ts";
@@ -68,11 +68,38 @@ async function connect(url: string): Promise<Redis> {
   const redis = await openRedis(url, "tool", (error) => {
     last = error;
   });
-  // The first refusal is the answer: a tool that is used by hand does not wait for a server to come up.
-  const refused = new Promise<false>((resolve) => redis.once("error", () => resolve(false)));
-  if (await Promise.race([ready(redis, PATIENCE_MS), refused])) return redis;
+  if (await answers(redis)) return redis;
   redis.disconnect();
   throw unreachable(url, last);
+}
+
+/** The first refusal is the answer: a tool that is used by hand does not wait for a server to come up. */
+function answers(redis: Redis): Promise<boolean> {
+  const refused = new Promise<false>((resolve) => redis.once("error", () => resolve(false)));
+  return Promise.race([ready(redis, PATIENCE_MS), refused]);
+}
+
+/** Connections to the servers of the locks, that end with the block that opened them. */
+export interface LockServers extends Disposable {
+  /** All of them; what is asked of one that is away fails. */
+  readonly servers: readonly Redis[];
+  readonly awayCount: number;
+}
+
+/** Connects to the servers that TASKTRAIL_LOCKS names; undefined when it names none: then locks are where the queues are. Throws InvalidOption. */
+export async function connectLocks(env: Environment): Promise<LockServers | undefined> {
+  const { locks } = schedulerSettings({}, env);
+  if (locks === undefined) return undefined;
+  const servers = await Promise.all(locks.map((url) => openRedis(url, "tool", () => {})));
+  const isAway = await Promise.all(servers.map(async (redis) => !(await answers(redis))));
+  for (const [index, redis] of servers.entries()) if (isAway[index]) redis.disconnect();
+  return {
+    servers,
+    awayCount: isAway.filter(Boolean).length,
+    [Symbol.dispose]: () => {
+      for (const redis of servers) redis.disconnect();
+    },
+  };
 }
 
 /** Why Redis cannot be used, with what to do. */

@@ -1,5 +1,7 @@
+import type { Redis } from "ioredis";
 import { type KeptSchedule, readSchedules, scheduleNames } from "../../streams/cron.ts";
 import type { CallLimits, Lane } from "../../streams/lane.ts";
+import { holderOf } from "../../streams/locks.ts";
 import { nextSlots } from "../define/pattern.ts";
 import type { ScheduleState } from "../define/schedules.ts";
 import { type Definition, isResting } from "./definition.ts";
@@ -19,26 +21,37 @@ export interface ScheduleView {
   readonly firedCount: number;
   /** Empty while it is paused, and when it has no more. */
   readonly next: readonly number[];
-  /** The run that holds the overlap lock, if that is on the broker's own Redis. */
+  /** The run that holds the overlap lock and has not ended. */
   readonly lockHolder: string | undefined;
 }
 
 const NEXT_SLOTS = 3;
 
-/** The schedules that a lane keeps, by name. What a newer version has written and this one cannot read is left out. */
-export async function viewSchedules(lane: Lane, limits: CallLimits): Promise<ScheduleView[]> {
+/** The schedules that a lane keeps, by name. What a newer version has written and this one cannot read is left out. `lockServers`: default, the lane's own. */
+export async function viewSchedules(
+  lane: Lane,
+  limits: CallLimits,
+  lockServers: readonly Redis[] = [lane.redis],
+): Promise<ScheduleView[]> {
   await readSchedules(lane, [""], limits); // waits for a connection
   const names = await scheduleNames(lane);
   const [kept, holders] = await Promise.all([
     readSchedules(lane, names, limits),
-    Promise.all(names.map((name) => lane.redis.get(lane.keys.lock(name)))),
+    Promise.all(names.map((name) => runAtWork(lane, lockServers, name))),
   ]);
   return names.flatMap((schedule, index) => {
     const one = kept[index] as KeptSchedule;
     const definition = readSound(one.definition);
     if (definition === undefined) return [];
-    return [toView(lane, { schedule, kept: one, definition, holder: holders[index] ?? undefined })];
+    return [toView(lane, { schedule, kept: one, definition, holder: holders[index] })];
   });
+}
+
+/** Who holds a schedule's overlap lock, and did not just leave it behind. */
+async function runAtWork(lane: Lane, lockServers: readonly Redis[], schedule: string): Promise<string | undefined> {
+  const holder = await holderOf(lockServers, lane.keys.lock(schedule));
+  if (holder === undefined) return undefined;
+  return (await lane.redis.exists(lane.keys.ended(holder))) === 0 ? holder : undefined;
 }
 
 interface Parts {

@@ -7,7 +7,7 @@ import { withDatabase } from "../database.ts";
 import { jsonOption, positiveCount } from "../options.ts";
 import { slotStyle } from "../run-words.ts";
 import { readScheduleViews, type ScheduleView } from "../schedules.ts";
-import { connectRedis, namespaceOf } from "../servers.ts";
+import { connectLocks, connectRedis, namespaceOf } from "../servers.ts";
 import type { Column } from "../table.ts";
 import type { Terminal } from "../terminal.ts";
 import { clean, fit } from "../text.ts";
@@ -36,7 +36,12 @@ async function showSchedules(isJson: boolean, terminal: Terminal): Promise<void>
   const rows = terminal.env.DATABASE_URL?.trim()
     ? await withDatabase(terminal.env, "", (pool) => lastPerSchedule(pool, namespace))
     : [];
-  const views = await readScheduleViews(server, rows);
+  using locks = await connectLocks(terminal.env);
+  const views = await readScheduleViews(server, rows, locks?.servers);
+  if (locks !== undefined && locks.awayCount > locks.servers.length / 2)
+    terminal.note(
+      `Who holds locks is not known: ${locks.awayCount} of ${locks.servers.length} servers of TASKTRAIL_LOCKS do not answer.`,
+    );
   if (isJson) for (const view of views) terminal.json(asJson(view));
   else if (views.length === 0)
     terminal.note(
