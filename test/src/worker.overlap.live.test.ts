@@ -4,7 +4,7 @@ import { cron } from "../../src/define/cron.ts";
 import type { Server } from "../../src/dev/server.ts";
 import { startRedis } from "../../src/dev/start-redis.ts";
 import type { Slot } from "../../src/run.ts";
-import { openWork } from "../support/work.ts";
+import { openWork, type TestWork } from "../support/work.ts";
 
 test("a cron run that meets another one at work is skipped, with its holder as the reason", async () => {
   await using work = await openWork();
@@ -38,16 +38,7 @@ test("a cron run that meets another one at work is skipped, with its holder as t
 
 test("a cron run keeps its lock over the wait for its next attempt, and lets it go at its end", async () => {
   await using work = await openWork();
-  let tries = 0;
-  const flaky = cron(work.broker, "0 0 * * *", {
-    name: "flaky",
-    lockTtl: "1m",
-    retry: { attempts: 2, delay: "1s", jitter: 0 },
-    run() {
-      tries += 1;
-      if (tries === 1) throw new Error("once");
-    },
-  });
+  const flaky = failingOnce(work, "1s");
   work.work();
   const first = await flaky.trigger();
   await work.ledger.waitFor((events) => events.some((event) => event.type === "run.failed"));
@@ -59,16 +50,7 @@ test("a cron run keeps its lock over the wait for its next attempt, and lets it 
 
 test("a run that is cancelled while it waits for another try keeps nobody from running, though its lock goes on", async () => {
   await using work = await openWork();
-  let tries = 0;
-  const flaky = cron(work.broker, "0 0 * * *", {
-    name: "flaky",
-    lockTtl: "1m",
-    retry: { attempts: 2, delay: "1h", jitter: 0 },
-    run() {
-      tries += 1;
-      if (tries === 1) throw new Error("once");
-    },
-  });
+  const flaky = failingOnce(work, "1h");
   work.work();
   const first = await flaky.trigger();
   await work.ledger.waitFor((events) => events.some((event) => event.type === "run.failed"));
@@ -213,4 +195,18 @@ async function eventuallyLong(ask: () => Promise<number>): Promise<number> {
     if (ttl > 30_000) return ttl;
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
+}
+
+/** A cron whose first attempt fails; the next one comes after so long. */
+function failingOnce({ broker }: TestWork, delay: "1s" | "1h") {
+  let tries = 0;
+  return cron(broker, "0 0 * * *", {
+    name: "flaky",
+    lockTtl: "1m",
+    retry: { attempts: 2, delay, jitter: 0 },
+    run() {
+      tries += 1;
+      if (tries === 1) throw new Error("once");
+    },
+  });
 }

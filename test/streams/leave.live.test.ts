@@ -1,18 +1,17 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { enqueue } from "../../streams/enqueue.ts";
 import type { Delivery } from "../../streams/entry.ts";
 import type { Lane } from "../../streams/lane.ts";
 import { leave, reclaim, release } from "../../streams/leases.ts";
 import { settle } from "../../streams/settle.ts";
 import {
-  aRun,
   assertLegal,
   aWorker,
   enqueueOne,
   freshLane,
   holdings,
   LEASE_MS,
+  laneHeldBy,
   ledger,
   privateRedis,
   redis,
@@ -26,13 +25,9 @@ const reclaimAs = (lane: Lane, consumer: string, room = 100) => reclaim(lane, { 
 
 /** A lane with so many runs, all held by "w". */
 async function heldBy(count: number): Promise<{ lane: Lane; held: Delivery[] }> {
-  const lane = await freshLane(redis);
-  await enqueue(
-    lane,
-    Array.from({ length: count }, () => aRun(lane)),
-  );
-  await aWorker(lane, "w");
-  return { lane, held: await take(lane, "w", Math.max(1, count)) };
+  const found = await laneHeldBy("w", count);
+  await aWorker(found.lane, "w");
+  return found;
 }
 
 describe("a worker that leaves", () => {

@@ -82,6 +82,20 @@ export async function enqueueOne(lane: Lane, wish: RunWish = {}): Promise<{ run:
   return { run: record.run, enqueued: await enqueue(lane, [record]) };
 }
 
+/** Enqueues so many runs in one call; their ids. */
+export async function enqueueMany(lane: Lane, count: number, wish: () => RunWish = () => ({})): Promise<string[]> {
+  const records = Array.from({ length: count }, () => aRun(lane, wish()));
+  await enqueue(lane, records);
+  return records.map(({ run }) => run);
+}
+
+/** A fresh lane with so many runs, all of which a consumer holds. That it is alive it has not said. */
+export async function laneHeldBy(consumer: string, count: number): Promise<{ lane: Lane; held: Delivery[] }> {
+  const lane = await freshLane(redis);
+  await enqueueMany(lane, count);
+  return { lane, held: await take(lane, consumer, Math.max(1, count)) };
+}
+
 /** A worker that is alive. */
 export async function aWorker(lane: Lane, consumer: string, leaseMs = LEASE_MS): Promise<string> {
   await beat(lane.redis, lane.keys, { consumer, leaseMs });

@@ -13,10 +13,12 @@ import {
   assertLegal,
   aWorker,
   connect,
+  enqueueMany,
   enqueueOne,
   freshLane,
   holdings,
   LEASE_MS,
+  laneHeldBy,
   lapse,
   ledger,
   privateRedis,
@@ -35,16 +37,10 @@ const reclaimAs = (lane: Lane, consumer: string, room = 100, leaseMs = LEASE_MS)
 
 /** A lane whose worker "dead" holds so many runs, its lease lapsed; "w" is alive. */
 async function afterACrash(count = 1): Promise<{ lane: Lane; held: Delivery[] }> {
-  const lane = await freshLane(redis);
-  await enqueue(
-    lane,
-    Array.from({ length: count }, () => aRun(lane)),
-  );
-  await aWorker(lane, "dead");
-  const held = await take(lane, "dead", count);
-  await aWorker(lane, "w");
-  await lapse(lane, "dead");
-  return { lane, held };
+  const found = await laneHeldBy("dead", count);
+  for (const worker of ["dead", "w"]) await aWorker(found.lane, worker);
+  await lapse(found.lane, "dead");
+  return found;
 }
 
 describe("a worker whose lease has lapsed", () => {
@@ -217,10 +213,7 @@ describe("while Redis itself was away", () => {
     const workers = await Promise.all(
       ["a", "b", "c", "d"].map(async (consumer) => ({ consumer, redis: await connect(server.url), isStopped: false })),
     );
-    await enqueue(
-      lane,
-      Array.from({ length: 100 }, () => aRun(lane)),
-    );
+    await enqueueMany(lane, 100);
     for (const { consumer, redis: own } of workers) {
       await beat(own, lane.keys, { consumer, leaseMs });
       assert.equal((await read(own, lane.keys, { consumer, count: 25 })).length, 25);
@@ -309,10 +302,7 @@ test("with a full memory for longer than a lease nothing moves between the livin
   await using server = await privateRedis();
   const lane = await freshLane(server.redis);
   const leaseMs = 300;
-  await enqueue(
-    lane,
-    Array.from({ length: 20 }, () => aRun(lane)),
-  );
+  await enqueueMany(lane, 20);
   for (const consumer of ["a", "b", "dead"]) await aWorker(lane, consumer, leaseMs);
   await take(lane, "a", 8);
   await take(lane, "b", 8);

@@ -1,20 +1,20 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { enqueue } from "../../streams/enqueue.ts";
 import type { Delivery } from "../../streams/entry.ts";
 import { ensureLane, FORMAT, type Lane } from "../../streams/lane.ts";
 import { heldBy, receiveAgain, reclaim, recover, waitAndRead } from "../../streams/leases.ts";
 import { settle } from "../../streams/settle.ts";
 import { entryFields } from "../support/entry.ts";
 import {
-  aRun,
   assertLegal,
   aWorker,
   connect,
+  enqueueMany,
   enqueueOne,
   freshLane,
   holdings,
   LEASE_MS,
+  laneHeldBy,
   lapse,
   ledger,
   privateRedis,
@@ -31,15 +31,10 @@ const audit = (lane: Lane, more: Partial<Parameters<typeof recover>[1]> = {}) =>
 
 /** A lane with so many runs that were delivered to a consumer which was deleted since. */
 async function orphans(count: number): Promise<{ lane: Lane; held: Delivery[] }> {
-  const lane = await freshLane(redis);
-  await enqueue(
-    lane,
-    Array.from({ length: count }, () => aRun(lane)),
-  );
-  const held = await take(lane, "gone", count);
-  await redis.xgroup("DELCONSUMER", lane.keys.tasks, "workers", "gone");
-  await aWorker(lane, "w");
-  return { lane, held };
+  const found = await laneHeldBy("gone", count);
+  await redis.xgroup("DELCONSUMER", found.lane.keys.tasks, "workers", "gone");
+  await aWorker(found.lane, "w");
+  return found;
 }
 
 describe("recover", () => {
@@ -97,10 +92,7 @@ describe("recover", () => {
 
   test("never touches what anybody holds, even where held entries are gone from the stream", async () => {
     const lane = await freshLane(redis);
-    await enqueue(
-      lane,
-      Array.from({ length: 20 }, () => aRun(lane)),
-    );
+    await enqueueMany(lane, 20);
     const held = await take(lane, "alive", 20);
     await redis.xdel(lane.keys.tasks, ...held.slice(1, 15).map(({ id }) => id));
     assert.deepEqual((await audit(lane, { chunk: 3 })).taken, []);

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { enqueue } from "../../streams/enqueue.ts";
 import type { Lane } from "../../streams/lane.ts";
 import { cancel, type Firing, fire, promote } from "../../streams/schedules.ts";
 import { settle } from "../../streams/settle.ts";
 import {
   aRun,
   assertLegal,
+  enqueueMany,
   enqueueOne,
   failed,
   fireOne,
@@ -25,11 +25,10 @@ import {
 const FAR = 4_000_000_000_000;
 /** So many runs that are due later, made due. */
 async function dueRuns(lane: Lane, count: number, body = "1"): Promise<string[]> {
-  const records = Array.from({ length: count }, () => aRun(lane, { dueAt: FAR, body }));
-  await enqueue(lane, records);
+  const runs = await enqueueMany(lane, count, () => ({ dueAt: FAR, body }));
   const { scheduled } = lane.keys;
-  await lane.redis.zadd(scheduled, ...records.flatMap(({ run }, index) => [String(index + 1), run]));
-  return records.map(({ run }) => run);
+  await lane.redis.zadd(scheduled, ...runs.flatMap((run, index) => [String(index + 1), run]));
+  return runs;
 }
 
 describe("promote", () => {

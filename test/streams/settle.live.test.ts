@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { enqueue } from "../../streams/enqueue.ts";
 import type { Delivery } from "../../streams/entry.ts";
 import type { Lane } from "../../streams/lane.ts";
 import { receiveAgain, reclaim } from "../../streams/leases.ts";
@@ -9,11 +8,11 @@ import { SCRIPTS } from "../../streams/scripts.ts";
 import { type Settlement, settle } from "../../streams/settle.ts";
 import { entryFields } from "../support/entry.ts";
 import {
-  aRun,
   assertLegal,
   aWorker,
   cancelled,
   died,
+  enqueueMany,
   enqueueOne,
   failed,
   freshLane,
@@ -404,10 +403,7 @@ test("lanes do not touch each other", async () => {
 test("with a full memory every outcome is recorded, and scripts that the server forgot are sent again", async () => {
   await using server = await privateRedis();
   const lane = await freshLane(server.redis);
-  await enqueue(
-    lane,
-    Array.from({ length: 6 }, () => aRun(lane, { key: crypto.randomUUID() })),
-  );
+  await enqueueMany(lane, 6, () => ({ key: crypto.randomUUID() }));
   const [a, b, c, d, e, f] = (await take(lane, "w")) as [Delivery, Delivery, Delivery, Delivery, Delivery, Delivery];
   await server.fill();
   await server.redis.script("FLUSH");

@@ -9,6 +9,7 @@ import { openJournal, readJournal } from "../journal.ts";
 import { readLedger } from "../oracle.ts";
 import { FATES } from "../programs/fates.ts";
 import { type Scenario, type Stage, UNTOUCHED } from "../scenario.ts";
+import { killedAt, pointsOf } from "./steps.ts";
 
 const CONCURRENCY = 50;
 
@@ -49,13 +50,9 @@ export const relaySteps: Scenario = {
   async play(stage) {
     await prepare(stage);
     await stage.workers(1, { concurrency: CONCURRENCY });
-    const points = Array.from({ length: Math.floor(stage.size / 16) }, (_, i) => [`before:${i + 1}`, `after:${i + 1}`]);
-    for (const point of points.flat()) {
+    for (const point of pointsOf(Math.floor(stage.size / 16))) {
       const feeding = apply(stage, { count: 8, inFlight: 2, pauseMs: 0 });
-      const relay = stage.cast.start("relay", { CRASH_KILL_AT: point });
-      const timer = setTimeout(() => void relay.kill(), 5_000);
-      await relay.ended;
-      clearTimeout(timer);
+      await killedAt(stage, point, { program: "relay" });
       await feeding.ended;
     }
     await stage.cast.start("projector", {}).says("ready");
@@ -85,13 +82,9 @@ export const topicSteps: Scenario = {
       told.append([derivedId("subscription", namespace, "happened", "work", "0", event.id), n]);
       n += 1;
     };
-    const points = Array.from({ length: Math.floor(stage.size / 16) }, (_, i) => [`before:${i + 1}`, `after:${i + 1}`]);
-    for (const point of points.flat()) {
+    for (const point of pointsOf(Math.floor(stage.size / 16))) {
       for (let i = 0; i < 8; i += 1) await publish();
-      const relay = stage.cast.start("relay", { CRASH_KILL_AT: point });
-      const timer = setTimeout(() => void relay.kill(), 5_000);
-      await relay.ended;
-      clearTimeout(timer);
+      await killedAt(stage, point, { program: "relay" });
     }
     await told.sync();
     await stage.cast.start("relay", {}).says("ready");

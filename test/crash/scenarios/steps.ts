@@ -1,3 +1,4 @@
+import type { Program } from "../cast.ts";
 import { type Scenario, type Stage, UNTOUCHED } from "../scenario.ts";
 
 /** How many processes are walked through their steps at once. */
@@ -70,15 +71,26 @@ interface Walk {
 
 /** Starts a process for each step, a few at a time, and waits until it has killed itself there; one that finds nothing more to ask is killed after a while. */
 async function walk(stage: Stage, { program, steps, env }: Walk): Promise<void> {
-  const points = Array.from({ length: steps }, (_, i) => [`before:${i + 1}`, `after:${i + 1}`]).flat();
-  const next = points.values();
+  const next = pointsOf(steps).values();
   const walkOne = async () => {
-    for (const point of next) {
-      const actor = stage.cast.start(program, { ...env, CRASH_KILL_AT: point });
-      const timer = setTimeout(() => void actor.kill(), 6_000);
-      await actor.ended;
-      clearTimeout(timer);
-    }
+    for (const point of next) await killedAt(stage, point, { program, env });
   };
   await Promise.all(Array.from({ length: AT_ONCE }, walkOne));
+}
+
+/** Before and after each of the first so many requests, as `kill-at.ts` names them. */
+export function pointsOf(steps: number): string[] {
+  return Array.from({ length: steps }, (_, index) => [`before:${index + 1}`, `after:${index + 1}`]).flat();
+}
+
+/** Starts a process, and waits until it has killed itself at a point; one that never comes there is killed after a while. */
+export async function killedAt(
+  { cast }: Stage,
+  point: string,
+  { program, env = {} }: { readonly program: Program; readonly env?: Readonly<Record<string, string>> },
+): Promise<void> {
+  const actor = cast.start(program, { ...env, CRASH_KILL_AT: point });
+  const timer = setTimeout(() => void actor.kill(), 6_000);
+  await actor.ended;
+  clearTimeout(timer);
 }
