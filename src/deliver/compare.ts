@@ -24,16 +24,17 @@ const ANSWER_MS = 5_000;
 export async function compare(workLane: WorkLane): Promise<Difference> {
   const { lane, holds, consumer } = workLane;
   await ready(lane.redis, ANSWER_MS);
-  const before = new Set(holds.values());
+  const before = holds.all();
   const rows = await answerOf(lane.redis, heldBy(lane.redis, lane.keys, consumer), ANSWER_MS);
   const byKey = new Map(rows.map((row) => [holdKey(row), row]));
-  const lost = [...before].filter((held) => {
+  const lost = before.filter((held) => {
     if (held.phase === "settling" || held.phase === "gone") return false; // its settling asks for itself
     return byKey.get(held.key)?.delivery !== held.delivery.delivery;
   });
   const gone = new Set(lost);
+  const own = new Map(holds.all().map((held) => [held.key, held]));
   const strange = rows.filter((row) => {
-    const known = holds.get(holdKey(row));
+    const known = own.get(holdKey(row));
     return known === undefined || gone.has(known);
   });
   return { lost, received: await receiveAll(workLane, strange) };

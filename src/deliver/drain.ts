@@ -33,7 +33,7 @@ export async function drain(parts: DrainParts): Promise<void> {
   execution.stopStarting();
   await until(isIdle, graceMs, elapsed);
   if (!isIdle()) {
-    for (const { holds } of workLanes) for (const held of holds.values()) held.abort?.(shuttingDown(graceMs));
+    for (const { holds } of workLanes) for (const held of holds.all()) held.abort?.(shuttingDown(graceMs));
     await until(isIdle, AFTER_ABORT_MS, elapsed);
   }
   const flushed = Promise.all(workLanes.map((workLane) => execution.settlerOf(workLane).drained()));

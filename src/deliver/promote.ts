@@ -44,7 +44,7 @@ async function promoteOne(parts: PromoteParts, signal: AbortSignal): Promise<num
   const seen = await promoteOnce(lane, { signal });
   workLane.nextDueAt = seen.nextDueAt;
   workLane.cancelRequests = seen.cancelRequests;
-  await askCancelled(workLane, workLane.holds.values(), parts.cancelWaiting);
+  await askCancelled(workLane, workLane.holds.all(), parts.cancelWaiting);
   const { redis, keys, clock } = lane;
   const asked = Promise.all([redis.zcount(keys.workers, "-inf", clock.now()), redis.hget(keys.meta, "paused")]);
   const [goneCount, paused] = await answerOf(redis, asked, ANSWER_MS);

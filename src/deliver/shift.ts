@@ -68,7 +68,7 @@ export function createShift(parts: ShiftParts): Shift {
       readBeat(workLane, beat);
     },
     onSilence(workLane) {
-      const holds = [...workLane.holds.values()].filter((held) => held.phase !== "settling");
+      const holds = workLane.holds.all().filter((held) => held.phase !== "settling");
       announce({ kind: "lease.lost", worker: workLane.consumer, queue: workLane.queue, runs: holds.map(runOf) });
       for (const held of holds) lose(held);
     },
@@ -109,7 +109,7 @@ function createBeatReader(compareSoon: (workLane: WorkLane) => void): (workLane:
     workLane.isPaused = beat.isPaused;
     workLane.isLeaseLost = false;
     // One beat may see what is on its way; two running see what is stranded.
-    const count = beat.held === workLane.holds.size ? 0 : (differences.get(workLane) ?? 0) + 1;
+    const count = beat.held === workLane.holds.size() ? 0 : (differences.get(workLane) ?? 0) + 1;
     const isDue = wasLost || (!beat.wasAlive && !isFirst) || count >= 2;
     differences.set(workLane, isDue ? 0 : count);
     if (isDue) compareSoon(workLane);

@@ -3,12 +3,13 @@ import type { Lane } from "../../streams/lane.ts";
 import type { Settlement } from "../../streams/settle.ts";
 import { type Bell, createBell } from "../bell.ts";
 import type { TasktrailError } from "../errors.ts";
+import { createRoster, type Placed, type Roster } from "../roster.ts";
 
 /** Where a held entry is in a worker's hands. `settling`: its outcome is on its way to Redis. `gone`: settled, or no longer this worker's. */
 export type HoldPhase = "waiting" | "running" | "settling" | "gone";
 
 /** An entry in a worker's hands. */
-export interface Hold {
+export interface Hold extends Placed {
   /** Stream and id: what tells it from the lane's other entries. */
   readonly key: string;
   readonly delivery: Delivery;
@@ -23,8 +24,6 @@ export interface Hold {
   abort: ((reason: TasktrailError) => void) | undefined;
   /** Its start, until Redis has taken it. */
   start: Outgoing | undefined;
-  /** Its lane does not know it any more. */
-  isLetGo: boolean;
 }
 
 /** A settlement on its way to Redis. */
@@ -45,7 +44,8 @@ export interface WorkLane {
   readonly queue: string;
   readonly lane: Lane;
   readonly consumer: string;
-  readonly holds: Map<string, Hold>;
+  /** One for each entry, however often it was delivered. */
+  readonly holds: Roster<Hold>;
   /** Cancel requests that wait in the lane, as Redis last told. */
   cancelRequests: number;
   isPaused: boolean;
@@ -71,7 +71,7 @@ export function openWorkLane(lane: Lane, consumer: string): WorkLane {
     queue: lane.queue,
     lane,
     consumer,
-    holds: new Map(),
+    holds: createRoster(),
     cancelRequests: 0,
     isPaused: false,
     nextDueAt: 0,
@@ -96,35 +96,41 @@ export function holdKey(entry: { readonly stream: number; readonly id: string })
   return entry.stream === 1 ? entry.id : `again ${entry.id}`;
 }
 
-/** Takes an entry into the worker's hands. */
-export function hold(workLane: WorkLane, delivery: Delivery, now: number): Hold {
-  const key = holdKey(delivery);
-  const held: Hold = {
-    key,
-    delivery,
-    workLane,
-    since: now,
-    phase: "waiting",
-    isCancelled: false,
-    abort: undefined,
-    start: undefined,
-    isLetGo: false,
-  };
-  workLane.holds.set(key, held);
-  return held;
+/** Takes entries into the worker's hands. */
+export function hold(workLane: WorkLane, deliveries: readonly Delivery[], now: number): Hold[] {
+  forgetEarlier(workLane, deliveries);
+  return deliveries.map((delivery) => {
+    const held: Hold = {
+      key: holdKey(delivery),
+      delivery,
+      workLane,
+      since: now,
+      phase: "waiting",
+      isCancelled: false,
+      abort: undefined,
+      start: undefined,
+      place: -1,
+    };
+    workLane.holds.add(held);
+    return held;
+  });
+}
+
+/** Of an entry that was delivered before, the delivery before may be known here. */
+function forgetEarlier({ holds }: WorkLane, deliveries: readonly Delivery[]): void {
+  const again = deliveries.filter(({ delivery }) => delivery > 1);
+  if (again.length === 0) return;
+  const keys = new Set(again.map(holdKey));
+  for (const earlier of holds.all()) if (keys.has(earlier.key)) holds.remove(earlier);
 }
 
 /** Knows an entry again that was let go, unless a later delivery of it has come in the meantime: its outcome is on its way, and it must not be fetched anew. */
 export function keepHold(held: Hold): void {
-  if (!held.isLetGo) return;
   const { holds } = held.workLane;
-  if (!holds.has(held.key)) holds.set(held.key, held);
-  held.isLetGo = false;
+  if (!holds.has(held) && !holds.all().some(({ key }) => key === held.key)) holds.add(held);
 }
 
 /** Forgets an entry, unless a later delivery of it has come in the meantime. */
 export function letGo(held: Hold): void {
-  const { holds } = held.workLane;
-  if (holds.get(held.key) === held) holds.delete(held.key);
-  held.isLetGo = true;
+  held.workLane.holds.remove(held);
 }

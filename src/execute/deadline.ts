@@ -1,5 +1,7 @@
+import { createRoster, type Placed } from "../roster.ts";
+
 /** Something that has until then, by the monotonic clock, in ms. */
-export interface Timed {
+export interface Timed extends Placed {
   deadlineAt: number;
 }
 
@@ -22,7 +24,7 @@ const LONGEST_WAIT_MS = 2_147_483_647;
  * `onDue` is called when a deadline has come; it moves the deadline on, or the thing is watched no longer.
  */
 export function createDeadlines<T extends Timed>(elapsed: () => number, onDue: (one: T) => void): Deadlines<T> {
-  const watched = new Set<T>();
+  const watched = createRoster<T>();
   let timer: NodeJS.Timeout | undefined;
   let armedFor = Number.POSITIVE_INFINITY;
 
@@ -35,13 +37,13 @@ export function createDeadlines<T extends Timed>(elapsed: () => number, onDue: (
   const check = () => {
     armedFor = Number.POSITIVE_INFINITY;
     const now = elapsed();
-    for (const one of watched) {
+    for (const one of watched.all()) {
       if (one.deadlineAt > now) continue;
       onDue(one);
-      if (one.deadlineAt <= now) watched.delete(one);
+      if (one.deadlineAt <= now) watched.remove(one);
     }
     let next = Number.POSITIVE_INFINITY;
-    for (const one of watched) if (one.deadlineAt < next) next = one.deadlineAt;
+    for (const one of watched.all()) if (one.deadlineAt < next) next = one.deadlineAt;
     if (next !== Number.POSITIVE_INFINITY) arm(next);
   };
 
@@ -50,20 +52,18 @@ export function createDeadlines<T extends Timed>(elapsed: () => number, onDue: (
       watched.add(one);
       if (one.deadlineAt < armedFor) arm(one.deadlineAt);
     },
-    remove(one) {
-      watched.delete(one);
-    },
+    remove: watched.remove,
     moved(one) {
       if (watched.has(one) && one.deadlineAt < armedFor) arm(one.deadlineAt);
     },
     latest() {
       let latest = 0;
-      for (const one of watched) if (one.deadlineAt > latest) latest = one.deadlineAt;
+      for (const one of watched.all()) if (one.deadlineAt > latest) latest = one.deadlineAt;
       return latest;
     },
     close() {
       clearTimeout(timer);
-      watched.clear();
+      for (const one of watched.all()) watched.remove(one);
     },
   };
 }

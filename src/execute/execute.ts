@@ -190,7 +190,7 @@ export function createExecutor(parts: ExecutorParts): Executor {
     accept(workLane, deliveries) {
       if (deliveries.length === 0) return;
       const now = clock.elapsed();
-      const holds = deliveries.map((delivery) => hold(workLane, delivery, now));
+      const holds = hold(workLane, deliveries, now);
       for (const held of holds) capacity.took(held);
       if (workLane.cancelRequests === 0) return queue(holds);
       void askCancelled(workLane, holds, cancelWaiting)

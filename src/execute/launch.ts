@@ -163,6 +163,7 @@ function attemptOf({ hold, record, meta, policies, input, lock, onFree }: Launch
     durationMs: 0,
     deadlineAt: 0,
     abortedBy: undefined,
+    place: -1,
     isDue: false,
     isEntered: false,
     isOver: false,

@@ -15,11 +15,11 @@ test("each deadline is told once it has come, and the nearest one first", (t) =>
     () => now,
     (one) => due.push(one.name),
   );
-  const late: Named = { name: "late", deadlineAt: 500 };
-  deadlines.add({ name: "soon", deadlineAt: 100 });
+  const late: Named = { place: -1, name: "late", deadlineAt: 500 };
+  deadlines.add({ place: -1, name: "soon", deadlineAt: 100 });
   deadlines.add(late);
-  deadlines.add({ name: "sooner", deadlineAt: 50 });
-  const done: Named = { name: "done", deadlineAt: 60 };
+  deadlines.add({ place: -1, name: "sooner", deadlineAt: 50 });
+  const done: Named = { place: -1, name: "done", deadlineAt: 60 };
   deadlines.add(done);
   deadlines.remove(done);
   assert.equal(deadlines.latest(), 500);
@@ -45,7 +45,7 @@ test("a deadline that is moved on when it is due is told again", (t) => {
       if (count === 1) one.deadlineAt = now + 100;
     },
   );
-  deadlines.add({ deadlineAt: 10 });
+  deadlines.add({ place: -1, deadlineAt: 10 });
   for (let step = 0; step < 40; step += 1) {
     now += 10;
     t.mock.timers.tick(10);
