@@ -1,4 +1,5 @@
 import type { LedgerEvent } from "../streams/events.ts";
+import type { RunState } from "../streams/run.ts";
 import type { Duration } from "./define/duration.ts";
 
 /** The instant a cron run is for. */
@@ -41,17 +42,7 @@ export interface RunContext {
 }
 
 /** Where a run is in its life. `skipped`: another run held its lock. `lost`: Redis lost it. `unknown`: nothing is known of this id. */
-export type RunStatus =
-  | "waiting"
-  | "scheduled"
-  | "running"
-  | "retrying"
-  | "succeeded"
-  | "died"
-  | "cancelled"
-  | "skipped"
-  | "lost"
-  | "unknown";
+export type RunStatus = Exclude<RunState, "none"> | "unknown";
 
 /** A hold on a run, from any process. */
 export interface RunHandle<out Result> {

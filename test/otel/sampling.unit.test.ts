@@ -12,6 +12,7 @@ import { besideRun } from "../../src/left-out.ts";
 import type { Execution, Middleware } from "../../src/middleware.ts";
 import { createRunIds } from "../../streams/ids.ts";
 import { idsOfAttempt, idsOfDispatch, OF_DISPATCH } from "../../streams/trace-ids.ts";
+import { anExecution } from "./an-execution.ts";
 
 context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
 
@@ -31,26 +32,7 @@ const newRun = createRunIds("mail");
 const run = newRun(0);
 const never = { OTEL_TRACES_SAMPLER: "parentbased_traceidratio", OTEL_TRACES_SAMPLER_ARG: "0" };
 
-const attempt = (some: Partial<Execution> = {}): Execution => ({
-  run,
-  task: "greet",
-  queue: "mail",
-  attempt: 1,
-  delivery: 1,
-  worker: "w1",
-  enqueuedAt: 1_000,
-  dueAt: undefined,
-  schedule: undefined,
-  slot: undefined,
-  trigger: undefined,
-  maxAttempts: 3,
-  input: undefined,
-  redriveOf: undefined,
-  isOfMany: false,
-  carrier: {},
-  previous: undefined,
-  ...some,
-});
+const attempt = (some: Partial<Execution> = {}) => anExecution({ run, ...some });
 
 test("what a dispatch that is left out does, its runs and what their handlers do are left out with it, in one trace", () => {
   const { hooks, provider, spans } = sampled(never);

@@ -8,6 +8,7 @@ import { formatTraceparent, spanContextOf } from "../../otel/propagation.ts";
 import { type TracingOptions, tracing } from "../../otel/tracing.ts";
 import type { Carrier, Ended, Execution, Hook, Middleware, Sending, Sent } from "../../src/middleware.ts";
 import { idsOfAttempt } from "../../streams/trace-ids.ts";
+import { anExecution } from "./an-execution.ts";
 
 context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
 
@@ -22,26 +23,9 @@ function recorder(options: TracingOptions = {}) {
   return { hooks, provider, spans: () => exporter.getFinishedSpans() };
 }
 
-const attempt = (some: Partial<Execution> = {}): Execution => ({
-  run: "01-run",
-  task: "greet",
-  queue: "mail",
-  attempt: 1,
-  delivery: 1,
-  worker: "w1",
-  enqueuedAt: 1_000,
-  dueAt: undefined,
-  schedule: undefined,
-  slot: undefined,
-  trigger: undefined,
-  maxAttempts: 3,
-  input: { password: "hunter2", name: "Ada" },
-  redriveOf: undefined,
-  isOfMany: false,
-  carrier: {},
-  previous: undefined,
-  ...some,
-});
+const input = { password: "hunter2", name: "Ada" };
+const attempt = (some: Partial<Execution> = {}) => anExecution({ input, ...some });
+
 /** What a worker does with a hook. */
 function execute(hooks: Required<Middleware>, execution: Execution, run: (carrier: Carrier) => Promise<Ended>) {
   return within(hooks.attempt(execution) as Hook<Ended>, run);
