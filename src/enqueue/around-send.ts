@@ -16,16 +16,25 @@ export function sendHooks(middleware: readonly Middleware[]): readonly SendHook[
   return hooks;
 }
 
-/** A dispatch with hooks around it. */
-export interface Around<T> {
+/** A dispatch, and the hooks that are asked of it. */
+export interface Asked {
   readonly hooks: readonly SendHook[];
   readonly sending: Sending;
-  readonly dispatch: (carrier: Carrier) => Promise<T>;
   readonly announce: Announce;
 }
 
-/** Dispatches with every hook around it, the first outermost. A hook that throws, or forgets to go on, costs no run. */
-export function aroundSend<T>({ hooks, sending, dispatch, announce }: Around<T>): Promise<T> {
+/** Hooks that hang around one dispatch. */
+export interface HungSend {
+  /** What they say is to travel. */
+  readonly carrier: Carrier;
+  /** Begins it with every hook around it, the first outermost. `begin` must not throw: it is called once, whatever hooks do. */
+  begin(begin: () => void): void;
+  /** Tells them how it ended. */
+  end(sent: Sent): void;
+}
+
+/** Asks the hooks what is to be done around a dispatch. A hook that throws costs no run. */
+export function hangAround({ hooks, sending, announce }: Asked): HungSend {
   const hung: Hung<Sent>[] = [];
   for (const one of hooks) {
     try {
@@ -35,19 +44,32 @@ export function aroundSend<T>({ hooks, sending, dispatch, announce }: Around<T>)
       tellOfHook(announce, one.name, error);
     }
   }
-  const carrier = carrierOf(hung) ?? {};
-  if (hung.length === 0) return dispatch(carrier);
+  return {
+    carrier: carrierOf(hung) ?? {},
+    begin: (begin) => beginWithin(hung, announce, begin),
+    end: (sent) => endWithin(hung, announce, sent),
+  };
+}
+
+/** A dispatch with hooks around it. */
+export interface Around<T> extends Asked {
+  readonly dispatch: (carrier: Carrier) => Promise<T>;
+}
+
+/** Dispatches with every hook around it. */
+export function aroundSend<T>({ dispatch, ...asked }: Around<T>): Promise<T> {
+  const { carrier, begin, end } = hangAround(asked);
   let sent: Promise<T> | undefined;
-  beginWithin(hung, announce, () => {
+  begin(() => {
     sent = dispatch(carrier);
   });
   return (sent as unknown as Promise<T>).then(
     (value) => {
-      endWithin(hung, announce, {});
+      end({});
       return value;
     },
     (error: unknown) => {
-      endWithin(hung, announce, { error });
+      end({ error });
       throw error;
     },
   );

@@ -3,7 +3,8 @@ import { encodeInput } from "../define/payload.ts";
 import { resolveDispatch } from "../define/resolve-dispatch.ts";
 import type { TaskRecord } from "../define/task.ts";
 import { type Encoded, isPromise } from "../define/travelling.ts";
-import { sendHooks } from "./around-send.ts";
+import { type HungSend, hangAround, sendHooks } from "./around-send.ts";
+import type { Waiting } from "./coalesce.ts";
 import type { Connection } from "./connection.ts";
 import type { DispatchLane } from "./lanes.ts";
 import { toRecord } from "./record.ts";
@@ -35,8 +36,7 @@ export function sendOne<T>(parts: SendOneParts, request: SendOneRequest, made: (
     const lane = parts.lanes.get(said.queue ?? task.queue);
     if (isPromise(encoded) || lane === undefined) return whenReady(parts, { task, said, encoded }, made);
     const job: Job = { parts, task, said, all: [{ body: encoded.json, key: said.key }] };
-    const isStraight = lane.confirm === undefined && sendHooks(parts.middleware()).length === 0;
-    return isStraight ? straight(lane, job, { parts, made }) : released(parts, sendTo(lane, job), made);
+    return lane.confirm === undefined ? straight(lane, job, { parts, made }) : released(parts, sendTo(lane, job), made);
   } catch (error) {
     parts.connection.release();
     return Promise.reject(error);
@@ -70,7 +70,7 @@ interface Straight<T> {
   readonly made: (sent: Sent) => T;
 }
 
-/** With no hook around it, and nobody to vouch for it. */
+/** With nobody to vouch for it. */
 function straight<T>(
   { lane, runIds, plainRecords, coalescer }: DispatchLane,
   job: Job,
@@ -80,21 +80,40 @@ function straight<T>(
   const [{ body, key }] = all as [Job["all"][number]];
   const nowMs = Math.trunc(lane.clock.now());
   const run = runIds(nowMs);
-  const dispatch = { task, run, body, said, key, carrier: undefined, isOfMany: false, nowMs };
+  const hung = hangHooks(parts, { task, queue: lane.queue, run });
+  const dispatch = { task, run, body, said, key, carrier: hung?.carrier, isOfMany: false, nowMs };
   const record = toRecord(lane, dispatch, plainRecords);
   const deadline = performance.now() + parts.enqueueTimeoutMs();
   return new Promise((resolve, reject) => {
-    coalescer.put({
+    const waiting: Waiting = {
       record,
       deadline,
       taken(call, index) {
         parts.connection.release();
+        hung?.end({});
         resolve(made(toSent({ call, index }, run, lane.queue)));
       },
-      failed(error) {
+      failed(cause) {
         parts.connection.release();
-        reject(failure(parts, task, { error, sent: 0 }));
+        const error = failure(parts, task, { error: cause, sent: 0 });
+        hung?.end({ error });
+        reject(error);
       },
-    });
+    };
+    if (hung === undefined) coalescer.put(waiting);
+    else hung.begin(() => coalescer.put(waiting));
   });
+}
+
+interface Hooked {
+  readonly task: TaskRecord;
+  readonly queue: string;
+  readonly run: string;
+}
+
+/** As a rule there are no hooks, and nothing is made for them. */
+function hangHooks({ middleware, announce }: SendOneParts, { task, queue, run }: Hooked): HungSend | undefined {
+  const hooks = sendHooks(middleware());
+  if (hooks.length === 0) return undefined;
+  return hangAround({ hooks, sending: { task: task.name, queue, runs: [run] }, announce });
 }

@@ -5,6 +5,7 @@ import { z } from "zod";
 import { createBroker } from "../../../src/broker.ts";
 import { currentRun } from "../../../src/current-run.ts";
 import { engineOf } from "../../../src/engine.ts";
+import { processMiddleware } from "../../../src/middleware.ts";
 import { toEntry } from "../../../streams/entry.ts";
 import { laneKeys } from "../../../streams/keys.ts";
 import { openWork, type TestWork } from "../../support/work.ts";
@@ -195,6 +196,36 @@ test("the dispatches of one tick are one call, or two when there are many, and s
   }
   const bodies = (await entriesOf(work)).map(({ body }) => JSON.parse(body).to);
   assert.deepEqual(bodies, names);
+});
+
+test("a lone dispatch has its hooks around it, with what they say in its entry, and they hear how it ended", async (t) => {
+  await using work = await openWork();
+  const letter = work.broker.task({ name: "letter", input, run() {} });
+  await letter.kiq({ to: "first" }); // opens the lane: what follows has nothing to wait for
+  const traceparent = `00-${"a".repeat(32)}-${"b".repeat(16)}-00`;
+  const told: unknown[] = [];
+  processMiddleware().push({
+    name: "telling",
+    send: ({ task, queue, runs }) => ({
+      carrier: { traceparent },
+      enter(begin) {
+        told.push([task, queue, runs.length]);
+        begin();
+      },
+      end: (sent) => told.push("error" in sent ? (sent.error as { code?: unknown }).code : "sent"),
+    }),
+  });
+  processMiddleware().push({ name: "forgetful", send: () => ({ enter() {} }) });
+  t.after(() => processMiddleware().splice(0));
+  await letter.kiq({ to: "Ada" });
+  assert.deepEqual(told.splice(0), [["letter", "default", 1], "sent"]);
+  const entries = await entriesOf(work);
+  assert.equal(entries.length, 2);
+  assert.equal(JSON.parse(entries[1]?.meta ?? "{}").traceparent, traceparent);
+  await work.redis.del(work.keys.tasks);
+  await work.redis.set(work.keys.tasks, "no stream");
+  await assert.rejects(letter.kiq({ to: "nobody" }), { code: "enqueue_failed" });
+  assert.deepEqual(told, [["letter", "default", 1], "enqueue_failed"]);
 });
 
 test("a bad input is refused before anything is sent, and costs nobody else anything", async () => {
