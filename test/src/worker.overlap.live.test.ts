@@ -4,6 +4,7 @@ import { cron } from "../../src/define/cron.ts";
 import type { Server } from "../../src/dev/server.ts";
 import { startRedis } from "../../src/dev/start-redis.ts";
 import type { Slot } from "../../src/run.ts";
+import { eventually } from "../support/servers.ts";
 import { openWork, type TestWork } from "../support/work.ts";
 
 test("a cron run that meets another one at work is skipped, with its holder as the reason", async () => {
@@ -61,6 +62,32 @@ test("a run that is cancelled while it waits for another try keeps nobody from r
   assert.equal((await work.ledger.ended([second.id]))[0]?.type, "run.succeeded");
 });
 
+test("of many runs that meet the lock of one that has ended at once, one takes it over, and none runs beside it", async () => {
+  await using work = await openWork();
+  const gate = Promise.withResolvers<void>();
+  let [running, most] = [0, 0];
+  const sync = cron(work.broker, "0 0 * * *", {
+    name: "sync",
+    lockTtl: "1m",
+    async run() {
+      running += 1;
+      most = Math.max(most, running);
+      await gate.promise;
+      running -= 1;
+    },
+  });
+  await work.redis.set(work.keys.lock("sync"), "gone", "PX", 60_000);
+  await work.redis.set(work.keys.ended("gone"), "1", "PX", 60_000);
+  const runs = await Promise.all(Array.from({ length: 30 }, () => sync.trigger()));
+  for (let workers = 0; workers < 3; workers += 1) work.work({ concurrency: 10 });
+  const endings = new Set(["run.skipped", "run.deferred"]); // deferred: it saw others take it again and again, and knows no more
+  await work.ledger.waitFor((events) => events.filter(({ type }) => endings.has(type)).length >= runs.length - 1);
+  gate.resolve();
+  const types = (await work.ledger.ended(runs.map(({ id }) => id))).map(({ type }) => type);
+  assert.ok(types.includes("run.succeeded"));
+  assert.equal(most, 1);
+});
+
 test("a run that was delivered again is not skipped by its own ghost", async () => {
   await using work = await openWork();
   const sync = cron(work.broker, "0 0 * * *", { name: "sync", lockTtl: "1m", run() {} });
@@ -78,6 +105,7 @@ test("a run that outlives its lock is told of, and another may start", async () 
   work.work();
   const first = await slow.trigger();
   await work.ledger.waitFor((events) => events.find((event) => event.type === "run.overran"));
+  await eventually(async () => (await work.redis.exists(work.keys.lock("slow"))) === 0); // the worker counts it as lost a little earlier
   const second = await slow.trigger();
   await work.ledger.waitFor((events) =>
     events.some((event) => event.type === "run.started" && event.run === second.id),
