@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -43,11 +43,11 @@ export function gather(env: Readonly<Record<string, string>>): Cast {
     deaths,
     start(program, more) {
       const file = join(import.meta.dirname, "programs", `${program}.ts`);
-      const child = spawn(process.execPath, ["--conditions=tasktrail-source", file], {
+      const child = lifeline.start({
+        command: process.execPath,
+        args: ["--conditions=tasktrail-source", file],
         env: { ...process.env, NODE_OPTIONS: "", NODE_COMPILE_CACHE, LOG_LEVEL: "warn", ...env, ...more },
-        stdio: ["ignore", "pipe", "pipe"],
       });
-      lifeline.hold(child);
       const actor = act(child, program, deaths);
       all.push(actor);
       return actor;

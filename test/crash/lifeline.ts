@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import type { Writable } from "node:stream";
 
 // The shell reads from a pipe whose other end is ours alone. When we end, even by kill -9, the kernel closes it, and the loop with it.
 const WATCHDOG = `
@@ -15,10 +16,20 @@ kill -s KILL $living 2>/dev/null
 exit 0
 `;
 
+// Each process tells of itself before it becomes what it is to be: told by us, the first moment of its life would be one in which nobody knew of it.
+const HELD = `echo "began $$" >&3; exec 3>&-; exec "$0" "$@"`;
+
+/** What to start, and with which variables. */
+export interface Held {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+}
+
 /** Ends processes with this one, however it ends. */
 export interface Lifeline extends AsyncDisposable {
-  /** Ties a process to this one's life. To be called in the turn in which it was spawned. */
-  hold(child: ChildProcess): void;
+  /** Starts a process that is tied to this one's life. What it prints can be read. */
+  start(held: Held): ChildProcess;
 }
 
 /**
@@ -33,10 +44,11 @@ export function openLifeline(): Lifeline {
   const ended = once(shell, "exit");
   ended.catch(() => {});
   return {
-    hold(child) {
-      if (child.pid === undefined) return;
-      stdin.write(`began ${child.pid}\n`);
+    start({ command, args, env }) {
+      const stdio = ["ignore", "pipe", "pipe", stdin as Writable] as const;
+      const child = spawn("/bin/sh", ["-c", HELD, command, ...args], { env, stdio: [...stdio] });
       child.once("exit", () => void stdin.write(`ended ${child.pid}\n`));
+      return child;
     },
     async [Symbol.asyncDispose]() {
       stdin.end();
