@@ -55,47 +55,56 @@ interface Held {
   readonly ledgerId?: string | undefined;
 }
 
-/** What a handle holds. One symbol, and methods that all handles of a broker share: with functions of their own, handles were the better part of what a dispatch left to the garbage collector. */
-const HELD = Symbol("held");
+/** Where a run was taken, or will be; undefined: its queue has to be found. */
+type Where = Sent | (Pick<Held, "queue" | "ledgerId"> & { readonly call?: undefined }) | undefined;
 
-type Holding = RunHandle<unknown> & { readonly [HELD]: Held };
+/** What a handle holds. Symbols, and methods that all handles of a broker share: with functions of their own, handles were the better part of what a dispatch left to the garbage collector. */
+const TASK = Symbol("task");
+const WHERE = Symbol("where");
+
+type Holding = RunHandle<unknown> & { readonly [TASK]: TaskRecord | undefined; readonly [WHERE]: Where };
 
 /** Makes holds on the runs of one broker. A hold costs nothing until it is asked something. */
 export function createHandles(parts: HandleParts): Handles {
   const methods = methodsOf(parts);
-  const make = (held: Held, isNew: boolean): RunHandle<unknown> => {
+  const make = (of: Pick<Held, "run" | "task">, isNew: boolean, where: Where): RunHandle<unknown> => {
     const handle = Object.create(methods) as { -readonly [K in keyof Holding]: Holding[K] };
-    handle.id = held.run;
+    handle.id = of.run;
     handle.isNew = isNew;
-    handle[HELD] = held;
+    handle[TASK] = of.task;
+    handle[WHERE] = where;
     return handle;
   };
   return {
-    ofSent: (task, sent) =>
-      make({ run: sent.run, task, queue: sent.queue, landing: sent.isNew ? sent : undefined }, sent.isNew),
+    ofSent: (task, sent) => make({ run: sent.run, task }, sent.isNew, sent),
     // It is waited for, and not taken for unknown: the tail from its id's time on is where it will be.
-    ofWritten: (task, { run, queue }) => make({ run, task, queue, ledgerId: startOf(run) }, true),
-    ofRun: (run, queue) => make({ run, task: undefined, queue }, true),
+    ofWritten: (task, { run, queue }) => make({ run, task }, true, { queue, ledgerId: startOf(run) }),
+    ofRun: (run, queue) => make({ run, task: undefined }, true, { queue }),
     ofId(task, id) {
       if (typeof id !== "string" || !isRunId(id)) throw invalidOption("id", `${shown(id)} is not the id of a run`);
-      return make({ run: id, task, queue: undefined }, false);
+      return make({ run: id, task }, false, undefined);
     },
   };
+}
+
+function heldBy({ id, [TASK]: task, [WHERE]: where }: Holding): Held {
+  if (where?.call === undefined) return { run: id, task, queue: where?.queue, ledgerId: where?.ledgerId };
+  return { run: id, task, queue: where.queue, landing: where.isNew ? where : undefined };
 }
 
 function methodsOf(parts: HandleParts): Omit<RunHandle<unknown>, "id" | "isNew"> {
   const methods: ThisType<Holding> & Omit<RunHandle<unknown>, "id" | "isNew"> & { [inspect.custom](): object } = {
     status() {
-      return told(parts, statusOf(parts, this[HELD]));
+      return told(parts, statusOf(parts, heldBy(this)));
     },
     result(options) {
-      return told(parts, waitForResult(parts, this[HELD], options));
+      return told(parts, waitForResult(parts, heldBy(this), options));
     },
     cancel(reason) {
-      return told(parts, cancelRun(parts, this[HELD], reason));
+      return told(parts, cancelRun(parts, heldBy(this), reason));
     },
     events() {
-      return told(parts, eventsOfRun(parts, this[HELD]));
+      return told(parts, eventsOfRun(parts, heldBy(this)));
     },
     /** What a console shows: the broker, which is behind it, is none of a reader's business. */
     [inspect.custom]() {

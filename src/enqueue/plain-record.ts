@@ -31,6 +31,7 @@ export function createPlainRecords(): PlainRecords {
 }
 
 function isSame(a: PlainSource, b: PlainSource): boolean {
+  if (a === b) return true;
   const isAlike = a.nowMs === b.nowMs && a.task === b.task && a.isOfMany === b.isOfMany;
   return isAlike && a.parent === b.parent && a.traceparent === b.traceparent;
 }

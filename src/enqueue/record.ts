@@ -9,7 +9,7 @@ import { isNothingSaid, type ResolvedDispatch } from "../define/resolve-dispatch
 import type { TaskRecord } from "../define/task.ts";
 import { besideRun } from "../left-out.ts";
 import type { Carrier } from "../middleware.ts";
-import { createPlainRecords, type PlainRecords } from "./plain-record.ts";
+import { createPlainRecords, type PlainRecords, type PlainSource } from "./plain-record.ts";
 
 /** Redis forgets a key by itself only after so long, in case no worker is left to end its run: 30 days. */
 const KEY_SAFETY_MS = 30 * 86_400_000;
@@ -76,8 +76,16 @@ export function toRecord(lane: Lane, dispatch: Dispatch, plain: PlainRecords = c
   return { ...common, meta: JSON.stringify(meta), key: { name: lane.keys.key(task.name, key), ttlMs } };
 }
 
+/** What dispatches that go together, none of which has a key of its own, have in common when they are plain and nobody traces them: then it is made once for all. */
+export function plainSource(common: Omit<Dispatch, "run" | "body" | "key">): PlainSource | undefined {
+  const { task, said, carrier, isOfMany, nowMs } = common;
+  if (nowMs === undefined || carrier !== undefined || !isPlain({ task, said, key: undefined })) return undefined;
+  if (common.parent !== undefined || currentRun.getStore() !== undefined) return undefined;
+  return { task: task.name, nowMs, parent: undefined, traceparent: undefined, isOfMany };
+}
+
 /** True when nothing is said of it but its input, which is what nearly all dispatches say. */
-function isPlain({ said, key, task }: Dispatch): boolean {
+function isPlain({ said, key, task }: Pick<Dispatch, "said" | "key" | "task">): boolean {
   return isNothingSaid(said) && key === undefined && task.version === DEFAULTS.version;
 }
 

@@ -7,7 +7,7 @@ import { type HungSend, hangAround, sendHooks } from "./around-send.ts";
 import type { Waiting } from "./coalesce.ts";
 import type { Connection } from "./connection.ts";
 import type { DispatchLane } from "./lanes.ts";
-import { toRecord } from "./record.ts";
+import { plainSource, toRecord } from "./record.ts";
 import { failure, type Job, type SendParts, type Sent, sendOnceReady, sendTo, toSent } from "./send.ts";
 
 /** What sending one works with. */
@@ -35,7 +35,7 @@ export function sendOne<T>(parts: SendOneParts, request: SendOneRequest, made: (
     const encoded = encodeInput(task, input, parts.maxPayloadBytes());
     const lane = parts.lanes.get(said.queue ?? task.queue);
     if (isPromise(encoded) || lane === undefined) return whenReady(parts, { task, said, encoded }, made);
-    const job: Job = { parts, task, said, all: [{ body: encoded.json, key: said.key }] };
+    const job: Job = { parts, task, said, all: { bodies: [encoded.json] } };
     return lane.confirm === undefined ? straight(lane, job, { parts, made }) : released(parts, sendTo(lane, job), made);
   } catch (error) {
     parts.connection.release();
@@ -48,7 +48,7 @@ interface Encoding extends Omit<Job, "parts" | "all"> {
 }
 
 async function whenReady<T>(parts: SendOneParts, { encoded, ...of }: Encoding, made: (sent: Sent) => T): Promise<T> {
-  const all = Promise.resolve(encoded).then(({ json }) => [{ body: json, key: of.said.key }]);
+  const all = Promise.resolve(encoded).then(({ json }) => ({ bodies: [json] }));
   return released(parts, sendOnceReady({ parts, ...of, all }), made);
 }
 
@@ -77,12 +77,16 @@ function straight<T>(
   { parts, made }: Straight<T>,
 ): Promise<T> {
   const { task, said, all } = job;
-  const [{ body, key }] = all as [Job["all"][number]];
+  const [body] = all.bodies as [string];
   const nowMs = Math.trunc(lane.clock.now());
   const run = runIds(nowMs);
   const hung = hangHooks(parts, { task, queue: lane.queue, run });
-  const dispatch = { task, run, body, said, key, carrier: hung?.carrier, isOfMany: false, nowMs };
-  const record = toRecord(lane, dispatch, plainRecords);
+  const common = { task, said, carrier: hung?.carrier, isOfMany: false, nowMs };
+  const source = plainSource(common);
+  const record =
+    source === undefined
+      ? toRecord(lane, { ...common, run, body, key: said.key }, plainRecords)
+      : plainRecords(run, body, source);
   const deadline = performance.now() + parts.enqueueTimeoutMs();
   return new Promise((resolve, reject) => {
     const waiting: Waiting = {

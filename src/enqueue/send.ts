@@ -14,7 +14,7 @@ import type { Landing } from "./coalesce.ts";
 import { Unconfirmed } from "./durability.ts";
 import type { DispatchLane, Lanes } from "./lanes.ts";
 import { ledgerFull } from "./ledger-full.ts";
-import { toRecord } from "./record.ts";
+import { plainSource, toRecord } from "./record.ts";
 
 /** A run that Redis has taken, or that was there before under the same key. */
 export interface Sent extends Landing {
@@ -40,10 +40,12 @@ export interface SendRequest {
   readonly keyOf: ((input: unknown) => string) | undefined;
 }
 
-/** A run that is ready to be sent but for its id and its record. */
-interface Ready {
-  readonly body: string;
-  readonly key: string | undefined;
+/** Runs that are ready to be sent but for their ids and records. */
+export interface Ready {
+  /** JSON of the encoded inputs; empty for none. */
+  readonly bodies: readonly string[];
+  /** By index: the key of each. Default: what was said for all. */
+  readonly keys?: readonly string[] | undefined;
 }
 
 /** Dispatches one run per input, in order. Everything is checked before anything is sent. Rejects with InvalidOption, InvalidInput, NotJson, TooLarge, EnqueueFailed. */
@@ -66,40 +68,39 @@ interface Encoding extends SendRequest {
 }
 
 /** Encodes the inputs that come after those which are encoded. Goes on at once unless a schema takes its time. */
-function encodeFrom(parts: SendParts, request: Encoding, all: Ready[]): Ready[] | Promise<Ready[]> {
-  const { task, inputs, keyOf, said } = request;
-  for (let index = all.length; index < inputs.length; index += 1) {
-    const input = inputs[index];
-    const key = keyOf === undefined ? said.key : checkedKey(keyOf(input));
-    const encoded = encodeInput(task, input, parts.maxPayloadBytes());
+function encodeFrom(parts: SendParts, request: Encoding, bodies: string[]): Ready | Promise<Ready> {
+  const { task, inputs, keyOf } = request;
+  for (let index = bodies.length; index < inputs.length; index += 1) {
+    const encoded = encodeInput(task, inputs[index], parts.maxPayloadBytes());
     if (isPromise(encoded)) {
       return encoded.then(({ json }) => {
-        all.push({ body: json, key });
-        return encodeFrom(parts, request, all);
+        bodies.push(json);
+        return encodeFrom(parts, request, bodies);
       });
     }
-    all.push({ body: encoded.json, key });
+    bodies.push(encoded.json);
   }
-  return all;
+  return { bodies, keys: keyOf === undefined ? undefined : inputs.map((input) => checkedKey(keyOf(input))) };
 }
 
 /** What is to be sent once it is ready. */
 export interface Unready extends Omit<Job, "all"> {
-  readonly all: readonly Ready[] | Promise<readonly Ready[]>;
+  readonly all: Ready | Promise<Ready>;
 }
 
 /** Sends what has to be waited for first: an asynchronous schema, or the lane. Rejects as `send` does. */
 export async function sendOnceReady({ all, ...job }: Unready): Promise<Sent[]> {
   const ready = await all;
-  return ready.length === 0 ? [] : sendTo(await openFor(job.parts, job.task, job.said.queue), { ...job, all: ready });
+  if (ready.bodies.length === 0) return [];
+  return sendTo(await openFor(job.parts, job.task, job.said.queue), { ...job, all: ready });
 }
 
 /** Sends what is ready, with all hooks around it. Rejects as `send` does. */
 export function sendTo(lane: DispatchLane, job: Job): Promise<Sent[]> {
   const { parts, task, all } = job;
-  if (all.length === 0) return Promise.resolve([]);
+  if (all.bodies.length === 0) return Promise.resolve([]);
   const nowMs = Math.trunc(lane.lane.clock.now());
-  const runs = all.map(() => lane.runIds(nowMs));
+  const runs = all.bodies.map(() => lane.runIds(nowMs));
   const hooks = sendHooks(parts.middleware());
   if (hooks.length === 0) return dispatchAll(job, { lane, runs, carrier: undefined, nowMs });
   const dispatch = (carrier: Carrier) => dispatchAll(job, { lane, runs, carrier, nowMs });
@@ -116,7 +117,7 @@ export interface Job {
   readonly parts: SendParts;
   readonly task: TaskRecord;
   readonly said: ResolvedDispatch;
-  readonly all: readonly Ready[];
+  readonly all: Ready;
 }
 
 /** What errors tell of a task. */
@@ -141,7 +142,7 @@ interface Way {
 }
 
 function dispatchAll(job: Job, way: Way): Promise<Sent[]> {
-  return job.all.length === 1 ? dispatchOne(job, way) : dispatchMany(job, way);
+  return way.runs.length === 1 ? dispatchOne(job, way) : dispatchMany(job, way);
 }
 
 async function dispatchOne(job: Job, way: Way): Promise<Sent[]> {
@@ -149,7 +150,7 @@ async function dispatchOne(job: Job, way: Way): Promise<Sent[]> {
   const { coalescer, confirm, lane } = way.lane;
   let sentCount = 0;
   try {
-    const record = recordOf(job, way, 0);
+    const [record] = recordsOf(job, way, { from: 0, count: 1 }) as [EnqueueRecord];
     const deadline = performance.now() + parts.enqueueTimeoutMs();
     const sent = toSent(await coalescer.add(record, deadline), record.run, lane.queue);
     sentCount = 1;
@@ -161,8 +162,8 @@ async function dispatchOne(job: Job, way: Way): Promise<Sent[]> {
 }
 
 async function dispatchMany(job: Job, way: Way): Promise<Sent[]> {
-  const { parts, task, all } = job;
-  const { lane } = way;
+  const { parts, task } = job;
+  const { lane, runs } = way;
   const { queue } = lane.lane;
   const sent: Sent[] = [];
   /** The call that is on its way: the records of the next are made meanwhile, and it goes once this one was taken. */
@@ -170,21 +171,14 @@ async function dispatchMany(job: Job, way: Way): Promise<Sent[]> {
   const sendCall = async (records: readonly EnqueueRecord[]) => {
     const deadline = performance.now() + parts.enqueueTimeoutMs();
     const call = await lane.coalescer.addAll(records, deadline);
-    for (const [index, { run }] of records.entries()) sent.push(toSent({ call, index }, run, queue));
+    let index = 0;
+    for (const { run } of records) sent.push(toSent({ call, index: index++ }, run, queue));
     await lane.confirm?.(deadline);
   };
   try {
-    if (all.length === 1) {
-      const record = recordOf(job, way, 0);
-      const deadline = performance.now() + parts.enqueueTimeoutMs();
-      sent.push(toSent(await lane.coalescer.add(record, deadline), record.run, queue));
-      await lane.confirm?.(deadline);
-      return sent;
-    }
-    for (let from = 0; from < all.length; from += CALL_RECORDS) {
-      const count = Math.min(CALL_RECORDS, all.length - from);
-      const records = Array.from({ length: count }, (_, index) => recordOf(job, way, from + index));
-      for (const call of cutIntoCalls(records)) {
+    for (let from = 0; from < runs.length; from += CALL_RECORDS) {
+      const count = Math.min(CALL_RECORDS, runs.length - from);
+      for (const call of cutIntoCalls(recordsOf(job, way, { from, count }))) {
         await flying;
         flying = sendCall(call);
         flying.catch(() => {}); // it is awaited, if only later
@@ -197,11 +191,20 @@ async function dispatchMany(job: Job, way: Way): Promise<Sent[]> {
   }
 }
 
-function recordOf({ task, said, all }: Job, { lane, runs, carrier, nowMs }: Way, index: number): EnqueueRecord {
-  const { body, key } = all[index] as Ready;
-  const isOfMany = all.length > 1;
-  const dispatch = { task, run: runs[index] as string, body, said, key, carrier, isOfMany, nowMs };
-  return toRecord(lane.lane, dispatch, lane.plainRecords);
+function recordsOf(
+  { task, said, all }: Job,
+  { lane, runs, carrier, nowMs }: Way,
+  { from, count }: { readonly from: number; readonly count: number },
+): EnqueueRecord[] {
+  const common = { task, said, carrier, isOfMany: runs.length > 1, nowMs };
+  const source = all.keys === undefined ? plainSource(common) : undefined;
+  return Array.from({ length: count }, (_, index) => {
+    const run = runs[from + index] as string;
+    const body = all.bodies[from + index] as string;
+    if (source !== undefined) return lane.plainRecords(run, body, source);
+    const key = all.keys === undefined ? said.key : all.keys[from + index];
+    return toRecord(lane.lane, { ...common, run, body, key }, lane.plainRecords);
+  });
 }
 
 /** What became of a record. */
