@@ -3,8 +3,6 @@ import { type Delivery, type StreamNumber, toEntry } from "./entry.ts";
 import { GROUP, type LaneKeys } from "./keys.ts";
 import { type CallLimits, callScript, type Lane } from "./lane.ts";
 import { encodeHeader } from "./ledger.ts";
-import { readAlone } from "./read-alone.ts";
-import type { RawStreams } from "./read-reply.ts";
 import { runScript } from "./scripts.ts";
 
 /** Most bytes of input that one reclaim takes over: others may take the rest at the same time. */
@@ -205,41 +203,6 @@ export async function receiveAgain(
   const [, , count, strikes, fields] = reply as [string, number, number, number, string[]];
   // At a second delivery it came from a worker that died, most likely: the answer that said so is lost too.
   return { stream, id, delivery: count, entry: toEntry(fields), strikes, isSuspect: delivery > 1 || strikes > 0 };
-}
-
-/** What is read of a lane. */
-export interface Read {
-  readonly consumer: string;
-  /** At most so many from each of its two streams. */
-  readonly count: number;
-  /** How long to wait for one, in ms; 0 does not. */
-  readonly blockMs: number;
-}
-
-/** Reads entries that were never delivered: first what is due again, then what waits. Of each at most `count`, so that twice as many may come. */
-export async function read(redis: Redis, keys: LaneKeys, wanted: Omit<Read, "blockMs">): Promise<Delivery[]> {
-  const args = readArgs(keys, { ...wanted, blockMs: 0 }) as string[];
-  return toDeliveries(keys, (await redis.call("xreadgroup", ...args)) as RawStreams);
-}
-
-/** The same on a connection on which nothing else is under way, and which therefore may wait. */
-export async function waitAndRead(redis: Redis, keys: LaneKeys, wanted: Read): Promise<Delivery[]> {
-  return toDeliveries(keys, await readAlone(redis, readArgs(keys, wanted)));
-}
-
-function readArgs(keys: LaneKeys, { consumer, count, blockMs }: Read): (string | number)[] {
-  const blocking = blockMs > 0 ? ["BLOCK", blockMs] : [];
-  return ["GROUP", GROUP, consumer, "COUNT", count, ...blocking, "STREAMS", keys.again, keys.tasks, ">", ">"];
-}
-
-function toDeliveries(keys: LaneKeys, streams: RawStreams): Delivery[] {
-  const deliveries: Delivery[] = [];
-  for (const [key, entries] of streams ?? []) {
-    const stream: StreamNumber = key === keys.again ? 2 : 1;
-    for (const [id, fields] of entries)
-      deliveries.push({ stream, id, delivery: 1, entry: toEntry(fields ?? []), strikes: 0, isSuspect: false });
-  }
-  return deliveries;
 }
 
 /**

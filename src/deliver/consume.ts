@@ -2,7 +2,7 @@ import { ready, reconnectDelayMs, refusal } from "../../streams/connect.ts";
 import { CALL_RECORDS } from "../../streams/enqueue.ts";
 import type { Delivery } from "../../streams/entry.ts";
 import { ensureLane, pause } from "../../streams/lane.ts";
-import { waitAndRead } from "../../streams/leases.ts";
+import { waitAndRead } from "../../streams/read.ts";
 import type { Notice } from "../middleware.ts";
 import type { Capacity } from "./capacity.ts";
 import type { Reader } from "./reader.ts";

@@ -1,6 +1,7 @@
 import { CALL_RECORDS } from "../../streams/enqueue.ts";
 import type { Delivery } from "../../streams/entry.ts";
-import { read, reclaim, recover } from "../../streams/leases.ts";
+import { reclaim, recover } from "../../streams/leases.ts";
+import { read } from "../../streams/read.ts";
 import type { Notice } from "../middleware.ts";
 import type { Capacity } from "./capacity.ts";
 import { compare } from "./compare.ts";

@@ -100,20 +100,30 @@ export function holdKey(entry: { readonly stream: number; readonly id: string })
 export function hold(workLane: WorkLane, deliveries: readonly Delivery[], now: number): Hold[] {
   forgetEarlier(workLane, deliveries);
   return deliveries.map((delivery) => {
-    const held: Hold = {
-      key: holdKey(delivery),
-      delivery,
-      workLane,
-      since: now,
-      phase: "waiting",
-      isCancelled: false,
-      abort: undefined,
-      start: undefined,
-      place: -1,
-    };
+    const held = new Held(delivery, workLane, now);
     workLane.holds.add(held);
     return held;
   });
+}
+
+/** Of a class, as all that each run of a worker is made into: of literals V8 soon makes old ones at once (ARCHITECTURE.md, "young"). */
+class Held implements Hold {
+  declare readonly key: string;
+  declare readonly delivery: Delivery;
+  declare readonly workLane: WorkLane;
+  declare readonly since: number;
+  phase: HoldPhase = "waiting";
+  isCancelled = false;
+  abort: Hold["abort"] = undefined;
+  start: Hold["start"] = undefined;
+  place = -1;
+
+  constructor(delivery: Delivery, workLane: WorkLane, since: number) {
+    this.key = holdKey(delivery);
+    this.delivery = delivery;
+    this.workLane = workLane;
+    this.since = since;
+  }
 }
 
 /** Of an entry that was delivered before, the delivery before may be known here. */

@@ -1,14 +1,13 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import { OF_DISPATCH } from "../../streams/trace-ids.ts";
 import type { Clock } from "../clock.ts";
 import type { Capacity } from "../deliver/capacity.ts";
 import { letGo, type WorkLane } from "../deliver/work-lane.ts";
 import type { WorkerScope } from "../di/worker-scope.ts";
 import { timedOut } from "../errors.ts";
-import { leftOut } from "../left-out.ts";
-import type { Carrier, Ended, Middleware, Notice } from "../middleware.ts";
+import type { Ended, Middleware, Notice } from "../middleware.ts";
 import { aroundAttempt } from "./around-attempt.ts";
 import type { Attempt } from "./attempt.ts";
+import { Begun, type Launch } from "./begun.ts";
 import { conclude } from "./conclude.ts";
 import { abort, type ContextParts, makeRunContext } from "./context.ts";
 import { createDeadlines } from "./deadline.ts";
@@ -18,9 +17,6 @@ import { watchLock } from "./overlap.ts";
 import { runHandler } from "./run-handler.ts";
 import type { Settler } from "./settle.ts";
 import { ofAttempt, startOf } from "./settlement.ts";
-
-/** An attempt that may start. */
-export type Launch = Pick<Attempt, "hold" | "record" | "meta" | "policies" | "input" | "lock" | "onFree">;
 
 /** What launching rests on. */
 export interface LauncherParts {
@@ -69,7 +65,7 @@ export function createLauncher(parts: LauncherParts): Launcher {
   };
 
   const launch = (one: Launch) => {
-    const attempt = attemptOf(one);
+    const attempt = new Begun(one);
     aroundAttempt({ attempt, middleware: parts.middleware(), announce: parts.announce }, perform);
   };
 
@@ -136,43 +132,4 @@ export function createLauncher(parts: LauncherParts): Launcher {
 /** How long a handler is waited for once it has been told to stop: a tenth of its timeout, from a quarter of a second to five. */
 function patienceMs(timeoutMs: number): number {
   return Math.min(5_000, Math.max(250, timeoutMs / 10));
-}
-
-/** That of its dispatch. */
-function carrierOf({ traceparent, tracestate, baggage }: Launch["meta"], run: string): Carrier {
-  if (traceparent === undefined) return none;
-  if (traceparent === OF_DISPATCH) return leftOut({ run, attempt: 0, delivery: 0 });
-  return baggage === undefined ? { traceparent, tracestate } : { traceparent, tracestate, baggage };
-}
-const none: Carrier = Object.freeze({});
-
-/** Field by field: a spread would copy what is known, and then grow. */
-function attemptOf({ hold, record, meta, policies, input, lock, onFree }: Launch): Attempt {
-  return {
-    hold,
-    record,
-    meta,
-    policies,
-    input,
-    lock,
-    onFree,
-    effects: [],
-    carrier: carrierOf(meta, hold.delivery.entry.run),
-    context: undefined,
-    startedAt: 0,
-    durationMs: 0,
-    deadlineAt: 0,
-    abortedBy: undefined,
-    place: -1,
-    isDue: false,
-    isEntered: false,
-    isOver: false,
-    controller: undefined,
-    progress: undefined,
-    resultJson: "",
-    isResultBad: false,
-    abandon: undefined,
-    onEnded: undefined,
-    unwatch: undefined,
-  };
 }

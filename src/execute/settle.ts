@@ -78,7 +78,11 @@ export function createSettler({ workLane, capacity, onFenced, announce, signal }
   });
   const begin = (hold: Hold, { events, isPlain }: Start, onDone?: Outgoing["onDone"]) => {
     const isStrike = onDone !== undefined;
-    const item = outgoing(hold, { kind: "started", delivery: hold.delivery, events, isPlain, isStrike }, onDone);
+    const item = new OutgoingItem(
+      hold,
+      { kind: "started", delivery: hold.delivery, events, isPlain, isStrike },
+      onDone,
+    );
     // What is struck is awaited before it goes on: nothing may join it.
     item.isSent = isStrike;
     hold.start = item;
@@ -96,9 +100,9 @@ export function createSettler({ workLane, capacity, onFenced, announce, signal }
       const before = calls.takeNotes(hold);
       const settlement = before.length === 0 ? given : after(before, given);
       const first = hold.start;
-      if (first === undefined) return calls.add(outgoing(hold, settlement, onSettled));
+      if (first === undefined) return calls.add(new OutgoingItem(hold, settlement, onSettled));
       if (first.isSent) {
-        first.next = outgoing(hold, settlement, onSettled);
+        first.next = new OutgoingItem(hold, settlement, onSettled);
         return;
       }
       // Nothing was sent yet: the start goes in the same breath, and the ending's fence stands for both.
@@ -122,6 +126,19 @@ function after(before: readonly EventDraft[], settlement: Settlement, isPlainBef
   return { kind, delivery, events: all, isPlain, result, keyUntil };
 }
 
-function outgoing(hold: Hold, settlement: Settlement, onDone: Outgoing["onDone"]): Outgoing {
-  return { hold, settlement, bytes: bytesOf(settlement), isSent: false, next: undefined, onDone };
+/** Of a class, as `Held` is. */
+class OutgoingItem implements Outgoing {
+  declare readonly hold: Hold;
+  declare settlement: Settlement;
+  declare bytes: number;
+  isSent = false;
+  next: Outgoing | undefined = undefined;
+  declare onDone: Outgoing["onDone"];
+
+  constructor(hold: Hold, settlement: Settlement, onDone: Outgoing["onDone"]) {
+    this.hold = hold;
+    this.settlement = settlement;
+    this.bytes = bytesOf(settlement);
+    this.onDone = onDone;
+  }
 }

@@ -6,7 +6,8 @@ import { startRedis } from "../../src/dev/start-redis.ts";
 import { type EnqueueRecord, enqueue } from "../../streams/enqueue.ts";
 import { createRunIds } from "../../streams/ids.ts";
 import { ensureLane, type Lane, newIncarnation, openLane } from "../../streams/lane.ts";
-import { beat, read } from "../../streams/leases.ts";
+import { beat } from "../../streams/leases.ts";
+import { read } from "../../streams/read.ts";
 import { type Settlement, settle } from "../../streams/settle.ts";
 
 const runCount = Number(process.argv[2] ?? 20_000);

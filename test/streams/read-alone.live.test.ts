@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Redis } from "ioredis";
-import { waitAndRead } from "../../streams/leases.ts";
+import { waitAndRead } from "../../streams/read.ts";
 import { testRedis } from "../support/servers.ts";
 import { connect, enqueueOne, freshLane, redis } from "./live-lane.ts";
 

@@ -5,7 +5,8 @@ import { enqueue } from "../../streams/enqueue.ts";
 import type { Delivery } from "../../streams/entry.ts";
 import { derivedId, isRunId } from "../../streams/ids.ts";
 import type { Lane } from "../../streams/lane.ts";
-import { beat, read, reclaim } from "../../streams/leases.ts";
+import { beat, reclaim } from "../../streams/leases.ts";
+import { read } from "../../streams/read.ts";
 import { settle } from "../../streams/settle.ts";
 import { entryFields } from "../support/entry.ts";
 import {

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Delivery } from "../../streams/entry.ts";
 import { ensureLane, FORMAT, type Lane } from "../../streams/lane.ts";
-import { heldBy, receiveAgain, reclaim, recover, waitAndRead } from "../../streams/leases.ts";
+import { heldBy, receiveAgain, reclaim, recover } from "../../streams/leases.ts";
+import { waitAndRead } from "../../streams/read.ts";
 import { settle } from "../../streams/settle.ts";
 import { entryFields } from "../support/entry.ts";
 import {

@@ -188,7 +188,7 @@ describe("a move", () => {
     await redis.zadd(lane.keys.scheduled, 1, run);
     await promote(lane);
     const again = await takeOne(lane, "w");
-    assert.deepEqual(again.entry, { ...delivery.entry, attempt: 2 });
+    assert.deepEqual({ ...again.entry }, { ...delivery.entry, attempt: 2 });
     assert.deepEqual(await types(lane, run), ["run.enqueued", "run.started", "run.failed", "run.due"]);
   });
 

@@ -115,7 +115,7 @@ export const size: Rule = (modules) =>
     return lineCount > 260 ? [`has ${lineCount} lines; over 260 it is more than one subject`] : [];
   });
 
-/** Types and functions; a class only for an error; no enums, no default exports. */
+/** Types and functions; a class only for an error, or for a record that each run has (ARCHITECTURE.md, "young"): a type's fields, and no methods; no enums, no default exports. */
 export const shapes: Rule = (modules) =>
   each(modules, ({ tree }) => {
     const breaches: string[] = [];
@@ -128,11 +128,18 @@ export const shapes: Rule = (modules) =>
       if (ts.isClassLike(node)) {
         const parent = node.heritageClauses?.find((one) => one.token === ts.SyntaxKind.ExtendsKeyword)?.types[0];
         const isError = parent !== undefined && /(^|\.)\w*Error$/.test(parent.expression.getText(tree));
-        if (!isError) breaches.push(`has the class ${node.name?.text ?? "(anonymous)"}, which is no error`);
+        if (!isError && !isRecord(node))
+          breaches.push(`has the class ${node.name?.text ?? "(anonymous)"}, which is no error`);
       }
     }
     return breaches;
   });
+
+function isRecord({ heritageClauses, members }: ts.ClassLikeDeclaration): boolean {
+  const isOfType = heritageClauses?.[0]?.token === ts.SyntaxKind.ImplementsKeyword;
+  const isPlain = members.every((member) => ts.isPropertyDeclaration(member) || ts.isConstructorDeclaration(member));
+  return isOfType && isPlain;
+}
 
 /** Every export has a doc comment. */
 export const docs: Rule = (modules) =>

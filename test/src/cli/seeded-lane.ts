@@ -2,7 +2,8 @@ import { Redis } from "ioredis";
 import { enqueue } from "../../../streams/enqueue.ts";
 import { createRunIds } from "../../../streams/ids.ts";
 import { ensureLane, type Lane, newIncarnation, openLane } from "../../../streams/lane.ts";
-import { beat, read } from "../../../streams/leases.ts";
+import { beat } from "../../../streams/leases.ts";
+import { read } from "../../../streams/read.ts";
 import { type Settlement, settle } from "../../../streams/settle.ts";
 
 /** A lane with a worker, on which runs are made and ended through the scripts themselves. */
