@@ -10,6 +10,7 @@ export const cronJobRuns: Projection<CronJobRun> = {
   table: cronJobRunsTable,
   key,
   fold,
+  isOver: ({ endedAt, status }) => endedAt !== null || status === "missed" || status === "skipped",
 };
 
 const UUID_VERSION_AT = 14;

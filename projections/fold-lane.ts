@@ -5,7 +5,7 @@ import type { LedgerEvent } from "../streams/events.ts";
 import { decodeEntry, isLedgerEvent } from "../streams/ledger.ts";
 import { parseLane } from "./archive.ts";
 import { type Refusal, shareOf } from "./batch.ts";
-import { createPendingRows } from "./pending-rows.ts";
+import { type ChangedRows, createPendingRows } from "./pending-rows.ts";
 import type { AnyProjection, AnyRow } from "./projection.ts";
 import { endOf, type LanePage, type LanePoint, readArchive } from "./read-lane.ts";
 
@@ -32,24 +32,27 @@ export async function* readGoal(pool: Session, goal: LaneGoal): AsyncGenerator<L
 
 /** What a lane is folded with. */
 export interface FoldDeps {
-  readonly pool: Session;
-  readonly namespace: string;
+  /** Reads the archive. */
+  readonly archive: Session;
   readonly projection: AnyProjection;
-  /** False: the table had no rows of the lane when folding began. */
-  readonly hasRows: boolean;
+  /** How many keys the stretch may have, when the table had no rows of the lane before it. Left out: it had. */
+  readonly keyCount: number | undefined;
+  /** The rows of the lane that some keys have in the table, by key. */
+  load(keys: readonly string[]): Promise<ReadonlyMap<string, AnyRow>>;
   /** Events that are left out. */
   accepts(event: LedgerEvent): boolean;
   /** Decides about an event that the fold cannot take: true leaves its key out from there on; otherwise throws. */
   onRefusal(refusal: Refusal): true;
   /** Writes rows, and notes that the lane is folded up to there. In one transaction. */
-  write(rows: readonly AnyRow[], at: LanePoint, events: number): Promise<void>;
+  write(rows: ChangedRows, at: LanePoint, events: number): Promise<void>;
   onProgress(events: number): void;
+  /** How many rows are together when they are written, and how many that are written are kept in memory. Default 20,000. */
+  readonly pendingRows?: number | undefined;
   readonly signal: AbortSignal;
 }
 
 /** Rows that are written at once: so many that most of their runs are over. */
 const PENDING_ROWS = 20_000;
-const CACHED_ROWS = 20_000;
 /** Events that are folded between two turns of the event loop, about: a few milliseconds, in which Postgres has at most to wait for its next statement. */
 const TURN_EVENTS = 1_000;
 /** Also when fewer rows have changed: so much may have to be folded again after a crash. */
@@ -58,13 +61,14 @@ const MOST_EVENTS = 200_000;
 /** Folds a stretch of a lane into a table: reading, folding and writing at once, in memory that does not grow. Gives how many events that were, and throws what an abort was for. */
 export async function foldLane(deps: FoldDeps, goal: LaneGoal): Promise<number> {
   const { queue } = parseLane(goal.lane);
-  const rows = createPendingRows({ ...deps, queue, cachedRows: CACHED_ROWS });
+  const { pendingRows = PENDING_ROWS } = deps;
+  const rows = createPendingRows({ ...deps, cachedRows: pendingRows });
   const left = new Set<string>();
   let [at, events, flushedAt] = [goal.after, 0, 0];
   const flush = () =>
     rows.flush((some) => (at === undefined ? Promise.resolve() : deps.write(some, at, events - flushedAt)));
-  for await (const page of ahead(readGoal(deps.pool, goal))) {
-    for (const slice of slicesOf(page)) {
+  for await (const page of ahead(readGoal(deps.archive, goal))) {
+    for (const slice of slicesOf(page, Math.min(TURN_EVENTS, pendingRows))) {
       deps.signal.throwIfAborted();
       const { seenCount, wanted } = eventsOf(slice, queue, deps.accepts);
       const refusals = await rows.fold(shareOf(deps.projection, wanted, left));
@@ -73,22 +77,22 @@ export async function foldLane(deps: FoldDeps, goal: LaneGoal): Promise<number> 
       events += seenCount;
       deps.onProgress(seenCount);
       await turn();
+      if (rows.count() < pendingRows && events - flushedAt < MOST_EVENTS) continue;
+      await flush();
+      flushedAt = events;
     }
-    if (rows.count() < PENDING_ROWS && events - flushedAt < MOST_EVENTS) continue;
-    await flush();
-    flushedAt = events;
   }
   await flush();
   await rows.settled();
   return events;
 }
 
-/** A page in parts of about so many events as a turn may take. */
-function* slicesOf({ incarnation, entries }: LanePage): Generator<LanePage> {
+/** A page in parts of about so many events. */
+function* slicesOf({ incarnation, entries }: LanePage, most: number): Generator<LanePage> {
   let [from, count] = [0, 0];
   for (const [at, entry] of entries.entries()) {
     count += entry.count;
-    if (count < TURN_EVENTS && at + 1 < entries.length) continue;
+    if (count < most && at + 1 < entries.length) continue;
     yield { incarnation, entries: entries.slice(from, at + 1) };
     [from, count] = [at + 1, 0];
   }

@@ -1,8 +1,12 @@
-import type { Session } from "../sql/statement.ts";
-import { loadRows } from "../sql/table.ts";
 import type { Refusal, Share } from "./batch.ts";
 import { type AnyProjection, type AnyRow, HistoryViolation } from "./projection.ts";
 import { createSeenKeys } from "./seen-keys.ts";
+
+/** Rows that are to be written: of keys that never were before, and of others. */
+export interface ChangedRows {
+  readonly fresh: readonly AnyRow[];
+  readonly again: readonly AnyRow[];
+}
 
 /** The rows of a table that is being filled, those that are not written yet included. */
 export interface PendingRows {
@@ -11,21 +15,20 @@ export interface PendingRows {
   /** How many rows are still to be written. */
   count(): number;
   /** Has `write` write them, once the writing before is done; resolves then, while this one is still under way. */
-  flush(write: (rows: readonly AnyRow[]) => Promise<void>): Promise<void>;
+  flush(write: (rows: ChangedRows) => Promise<void>): Promise<void>;
   /** Resolves once everything that was flushed is written. */
   settled(): Promise<void>;
 }
 
 /** What pending rows are kept for. */
 export interface PendingDeps {
-  readonly pool: Session;
   readonly projection: AnyProjection;
-  readonly namespace: string;
-  readonly queue: string;
+  /** The written rows of some keys, by key. */
+  load(keys: readonly string[]): Promise<ReadonlyMap<string, AnyRow>>;
   /** Written rows that are kept in memory, at most. */
   readonly cachedRows: number;
-  /** False: the table was empty at the beginning, so that a key that was never written need not be looked up. */
-  readonly hasRows: boolean;
+  /** How many keys there may be, when the table was empty at the beginning, so that one that was never written need not be looked up. Left out: it had rows. */
+  readonly keyCount: number | undefined;
 }
 
 /** A key with its row as the last event left it. One that is not pending stands so in the table, or is about to. */
@@ -33,6 +36,8 @@ interface Cell {
   readonly key: string;
   row: AnyRow | undefined;
   isPending: boolean;
+  /** It was never written. */
+  isFresh: boolean;
 }
 
 /**
@@ -42,7 +47,7 @@ interface Cell {
 export function createPendingRows(deps: PendingDeps): PendingRows {
   const { projection } = deps;
   const cells = new Map<string, Cell>();
-  const seen = createSeenKeys(deps.hasRows);
+  const seen = deps.keyCount === undefined ? undefined : createSeenKeys(deps.keyCount);
   let pending: Cell[] = [];
   let writing: Promise<void> = Promise.resolve();
 
@@ -52,14 +57,15 @@ export function createPendingRows(deps: PendingDeps): PendingRows {
     for (const { key } of steps) {
       let cell = cells.get(key);
       if (cell === undefined) {
-        cell = { key, row: undefined, isPending: false };
+        cell = { key, row: undefined, isPending: false, isFresh: true };
         cells.set(key, cell);
-        if (seen.mayHave(key)) missing.set(key, cell);
+        if (seen?.mayHave(key) !== false) missing.set(key, cell);
       }
       found.push(cell);
     }
-    const rows = await loadRows(deps.pool, { ...deps, table: projection.table }, [...missing.keys()]);
-    for (const [key, row] of rows) (missing.get(key) as Cell).row = row;
+    if (missing.size === 0) return found;
+    for (const [key, row] of await deps.load([...missing.keys()]))
+      Object.assign(missing.get(key) as Cell, { row, isFresh: false });
     return found;
   };
   /** Forgets the oldest that are written. Neither while some are being written, since the table has not got them yet, nor in the middle of a fold. */
@@ -96,11 +102,14 @@ export function createPendingRows(deps: PendingDeps): PendingRows {
       forget();
       const written = pending;
       pending = [];
+      const rows: { fresh: AnyRow[]; again: AnyRow[] } = { fresh: [], again: [] };
       for (const cell of written) {
+        rows[cell.isFresh ? "fresh" : "again"].push(cell.row as AnyRow);
         cell.isPending = false;
-        seen.add(cell.key);
+        cell.isFresh = false;
+        seen?.add(cell.key);
       }
-      writing = write(written.map(({ row }) => row as AnyRow));
+      writing = write(rows);
       writing.catch(() => {}); // whoever waits for it is told
     },
   };

@@ -15,6 +15,8 @@ export interface Projection<Row extends object> {
   key(event: LedgerEvent): string | undefined;
   /** The row after the event; undefined when there is still none. Given the very row it was given, nothing is written. */
   fold(row: Row | undefined, event: LedgerEvent): Row | undefined;
+  /** Whether nothing but a note is likely to follow: a rebuild writes such a row once, into the emptied table itself. Left out: no row is. */
+  isOver?(row: Row): boolean;
 }
 
 /** A row of whatever table. */

@@ -6,7 +6,14 @@ import { placeOf, withPosition } from "./positions.ts";
 import { HistoryViolation, type Projection } from "./projection.ts";
 
 /** One row per run: where it is in its life, and what happened on the way. */
-export const taskRuns: Projection<TaskRun> = { name: "task_runs", version: 1, table: taskRunsTable, key, fold };
+export const taskRuns: Projection<TaskRun> = {
+  name: "task_runs",
+  version: 1,
+  table: taskRunsTable,
+  key,
+  fold,
+  isOver: ({ endedAt }) => endedAt !== null,
+};
 
 type RunEvent = Extract<LedgerEvent, { readonly run: string }>;
 

@@ -1,4 +1,6 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { createPool, type DatabasePool, type DatabaseTransactionConnection } from "slonik";
+import type { Session } from "./statement.ts";
 import { describeDatabase, normaliseUrl } from "./url.ts";
 
 /** Where Postgres is: a URL, or a function that makes a slonik pool. */
@@ -64,6 +66,16 @@ export function transactionOnce<T>(
   work: (session: DatabaseTransactionConnection) => Promise<T>,
 ): Promise<T> {
   return pool.transaction(work, 0);
+}
+
+/** The pool, for whoever has a transaction on another of its sessions: slonik takes that for an accident. To be asked for before the transaction. */
+export function besideTransaction(pool: DatabasePool): Session & Pick<DatabasePool, "transaction"> {
+  const outside = AsyncLocalStorage.snapshot();
+  return {
+    any: (query) => outside(() => pool.any(query)),
+    query: (query) => outside(() => pool.query(query)),
+    transaction: (work, retries) => outside(() => pool.transaction(work, retries)),
+  };
 }
 
 /** The SQLSTATE of an error, wherever slonik has put it; undefined when Postgres did not answer at all. */

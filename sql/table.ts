@@ -18,7 +18,11 @@ export interface TableShape<Row> {
 /** A table with its statements. Besides the row's columns it has `namespace`, which the projector fills in. */
 export interface Table<Row> extends TableShape<Row> {
   readonly upsertText: string;
+  /** Puts in the rows whose keys the table has not got. */
+  readonly insertText: string;
   readonly loadText: string;
+  /** Of the rows that the transaction itself has written. */
+  readonly loadOwnText: string;
   /** `column as "property"` for each, cast so that every pool reads the same. */
   readonly selection: string;
 }
@@ -54,16 +58,23 @@ export function defineTable<Row extends object>(shape: TableShape<Row>): Table<R
       return `${read[type(property) as "instant"] ?? name} as "${property}"`;
     })
     .join(", ");
+  const insert = `insert into ${shape.name} (${names.join(", ")}, namespace)
+      select ${values.join(", ")}, $${properties.length + 1} from unnest(${arrays.join(", ")}) as given (${names.join(", ")})
+      on conflict (${conflict}) do`;
+  const from = `${shape.name} where ${column(shape.key)} = wanted.key and namespace = $2`;
+  const load = (
+    rows: string,
+  ) => `select found.* from unnest($1::${TYPES[type(shape.key)]}[]) as wanted (key) cross join lateral (
+        select ${selection} from ${rows} limit 1
+      ) as found`;
   return {
     ...shape,
     selection,
-    upsertText: `insert into ${shape.name} (${names.join(", ")}, namespace)
-      select ${values.join(", ")}, $${properties.length + 1} from unnest(${arrays.join(", ")}) as given (${names.join(", ")})
-      on conflict (${conflict}) do update set ${updates.join(", ")}`,
+    upsertText: `${insert} update set ${updates.join(", ")}`,
+    insertText: `${insert} nothing`,
     // A key at a time by the index, whatever the planner thinks of reading the whole table once for many keys: the table grows, the batch does not.
-    loadText: `select found.* from unnest($1::${TYPES[type(shape.key)]}[]) as wanted (key) cross join lateral (
-        select ${selection} from ${shape.name} where ${column(shape.key)} = wanted.key and namespace = $2${shape.scope === "lane" ? " and queue = $3" : ""} limit 1
-      ) as found`,
+    loadText: load(`${from}${shape.scope === "lane" ? " and queue = $3" : ""}`),
+    loadOwnText: load(`${from} and xmin = pg_current_xact_id()::xid`),
   };
 }
 
@@ -94,31 +105,72 @@ export interface Share<Row> {
 /** Writes rows, new ones and changed ones alike, in one statement. */
 export async function upsertRows<Row extends object>(
   session: Session,
-  { table, namespace }: Omit<Share<Row>, "queue">,
+  share: Omit<Share<Row>, "queue">,
   rows: readonly Row[],
 ): Promise<number> {
-  if (rows.length === 0) return 0;
-  const properties = Object.keys(table.columns) as (keyof Row & string)[];
-  const arrays = properties.map((property) => arrayOf(rows, property, table.columns[property]));
-  return changed(session, statement(table.upsertText, [...arrays, namespace]));
+  return rows.length === 0 ? 0 : write(session, share.table.upsertText, { ...share, rows });
 }
 
-const ROWS_PER_STATEMENT = 4_000;
-
-/** Writes however many rows, thousands to a statement. The next statement is made and handed to the driver while Postgres is at the last one, so that neither waits for the other. */
+/** Writes however many rows, new ones and changed ones alike. */
 export async function upsertMany<Row extends object>(
   session: Session,
   share: Omit<Share<Row>, "queue">,
   rows: readonly Row[],
 ): Promise<void> {
-  let last: Promise<unknown> = Promise.resolve();
-  for (let at = 0; at < rows.length; at += ROWS_PER_STATEMENT) {
-    const next = upsertRows(session, share, rows.slice(at, at + ROWS_PER_STATEMENT));
-    next.catch(() => {}); // told below, after the one before
-    await last;
-    last = next;
+  for await (const _ of inStatements(rows, (some) => upsertRows(session, share, some)));
+}
+
+/** What became of rows that were to be put in: how many there are more, and those of statements in which the table had a key already. */
+export interface Inserted<Row> {
+  readonly count: number;
+  readonly refused: readonly Row[];
+}
+
+/** Puts in however many rows whose keys the table has not got. */
+export async function insertNew<Row extends object>(
+  session: Session,
+  share: Omit<Share<Row>, "queue">,
+  rows: readonly Row[],
+): Promise<Inserted<Row>> {
+  let count = 0;
+  const refused: Row[] = [];
+  const insert = (some: readonly Row[]) => write(session, share.table.insertText, { ...share, rows: some });
+  for await (const [some, put] of inStatements(rows, insert)) {
+    count += put;
+    if (put < some.length) refused.push(...some);
   }
-  await last;
+  return { count, refused };
+}
+
+const ROWS_PER_STATEMENT = 4_000;
+
+/**
+ * Rows in the statements that write them, thousands to each, with what each gave. The next one is made and handed to the driver while Postgres is at the last one, so that
+ * neither waits for the other.
+ */
+async function* inStatements<Row>(
+  rows: readonly Row[],
+  write: (some: readonly Row[]) => Promise<number>,
+): AsyncGenerator<readonly [readonly Row[], number]> {
+  let last: { readonly some: readonly Row[]; readonly done: Promise<number> } | undefined;
+  for (let at = 0; at < rows.length; at += ROWS_PER_STATEMENT) {
+    const some = rows.slice(at, at + ROWS_PER_STATEMENT);
+    const done = write(some);
+    done.catch(() => {}); // told below, after the one before
+    if (last !== undefined) yield [last.some, await last.done];
+    last = { some, done };
+  }
+  if (last !== undefined) yield [last.some, await last.done];
+}
+
+function write<Row extends object>(
+  session: Session,
+  text: string,
+  { table, namespace, rows }: Omit<Share<Row>, "queue"> & { readonly rows: readonly Row[] },
+): Promise<number> {
+  const properties = Object.keys(table.columns) as (keyof Row & string)[];
+  const arrays = properties.map((property) => arrayOf(rows, property, table.columns[property]));
+  return changed(session, statement(text, [...arrays, namespace]));
 }
 
 /** The rows of some keys, by key. */

@@ -1,9 +1,10 @@
 import type { TestContext } from "node:test";
 import { type DatabasePool, sql } from "slonik";
 import { projections } from "../../projections/all.ts";
+import type { ReplayDeps, Replayed, ReplayOptions } from "../../projections/catch-up.ts";
 import { LEDGER } from "../../projections/lane-deps.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
-import { type ReplayDeps, type Replayed, type ReplayOptions, replay } from "../../projections/replay.ts";
+import { replay } from "../../projections/replay.ts";
 import { openPool } from "../../sql/pool.ts";
 import { listCheckpoints } from "../../sql/queries/checkpoints.ts";
 import { statement } from "../../sql/statement.ts";

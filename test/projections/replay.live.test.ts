@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { sql } from "slonik";
+import { RebuildStopped } from "../../projections/catch-up.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
-import { RebuildStopped } from "../../projections/replay.ts";
 import { taskRuns } from "../../projections/task-runs.ts";
 import { statement } from "../../sql/statement.ts";
 import { eventually } from "../support/servers.ts";

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { ReplayOptions } from "../../../projections/replay.ts";
+import type { ReplayOptions } from "../../../projections/catch-up.ts";
 import { type Cli, example } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
 import { CliError } from "../failure.ts";

@@ -1,5 +1,5 @@
+import type { Replayed } from "../../../projections/catch-up.ts";
 import type { Difference } from "../../../projections/explain.ts";
-import type { Replayed } from "../../../projections/replay.ts";
 import type { Terminal } from "../terminal.ts";
 import { clean } from "../text.ts";
 import { localTime } from "../words.ts";

@@ -1,4 +1,4 @@
-import type { ReplayProgress } from "../../../projections/replay.ts";
+import type { ReplayProgress } from "../../../projections/catch-up.ts";
 import type { Terminal } from "../terminal.ts";
 import { lengthWords } from "../words.ts";
 

@@ -1,9 +1,10 @@
 import type { DatabasePool } from "slonik";
 import { projections } from "../../../projections/all.ts";
+import type { Replayed, ReplayOptions } from "../../../projections/catch-up.ts";
 import { LEDGER } from "../../../projections/lane-deps.ts";
 import { openOwn } from "../../../projections/own.ts";
 import type { AnyProjection } from "../../../projections/projection.ts";
-import { type Replayed, type ReplayOptions, replay } from "../../../projections/replay.ts";
+import { replay } from "../../../projections/replay.ts";
 import { restoreTable } from "../../../sql/migrate.ts";
 import { poolFrom } from "../../../sql/pool.ts";
 import { findCheckpointsOf } from "../../../sql/queries/checkpoints.ts";

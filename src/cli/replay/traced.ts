@@ -1,4 +1,4 @@
-import type { Replayed, ReplayOptions } from "../../../projections/replay.ts";
+import type { Replayed, ReplayOptions } from "../../../projections/catch-up.ts";
 import { announceTo, processMiddleware } from "../../middleware.ts";
 import type { Terminal } from "../terminal.ts";
 
