@@ -62,11 +62,11 @@ test("or its oldest entries go, the gap is recorded, and its projector goes on b
   const projector = startProjector(t, { ...where, settings });
   await record({ type: "run.redriven", run: RUN, task: "last", as: "y" });
   const told = sql.unsafe`select event ->> 'before' as before, (event ->> 'entryCount')::integer as n from ledger_events where type = 'ledger.gap'`;
-  const [gap] = await eventually(async () => {
+  // Each look that lets some go tells of them; it may take two.
+  const gaps = await eventually(async () => {
     const rows = await find(pool, told);
-    return rows.length > 0 && rows;
+    return rows.some(({ before }) => before === first?.[0]) && rows;
   });
-  assert.equal(gap?.before, first?.[0]);
   await eventually(
     async () => (await find(pool, sql.unsafe`select 1 from ledger_events where task = 'last'`)).length === 1,
   );
@@ -74,7 +74,7 @@ test("or its oldest entries go, the gap is recorded, and its projector goes on b
     pool,
     sql.unsafe`select count(*)::integer as n from ledger_events where type = 'run.redriven'`,
   );
-  const sum = Number(kept?.n) + Number(gap?.n);
+  const sum = gaps.reduce((all, gap) => all + Number(gap.n), Number(kept?.n));
   assert.ok(
     sum >= 62 && sum <= 65,
     `${sum}: what is not archived was told, with its neighbours in a node of the stream`,
