@@ -125,17 +125,12 @@ export function enqueueCall(
   const shared = sharedOf(records, isPlain);
   const events = isKeyed ? noEvents : eventsOf(records, shared);
   const named = [keys.tasks, keys.events, keys.scheduled, keys.scheduledEntries, keys.calls(lane.incarnation)];
-  const args: (string | number)[] = [
-    call,
-    redisDeadline,
-    lane.header(call, shared),
-    events.count,
-    events.json,
-    isPlain ? "plain" : "mixed",
-  ];
+  const form = isPlain ? "plain" : "mixed";
+  const batch = [call, redisDeadline, lane.header(call, shared), events.count, events.json, form];
+  if (isPlain) return { keys: named, args: batch.concat(records.map(entryOf)) };
+  const args: (string | number)[] = batch;
   for (const record of records) {
     args.push(entryOf(record));
-    if (isPlain) continue;
     const { dueAt = 0, key } = record;
     if (key !== undefined) named.push(key.name);
     args.push(wholeMs(dueAt), key === undefined ? 0 : named.length - 5, Math.max(1, wholeMs(key?.ttlMs ?? 0)));
@@ -211,18 +206,28 @@ function headOf({ type, task, traceparent, isOfMany }: PlainHead["event"], share
 
 /** What `enqueue.lua` has answered. */
 export function toEnqueued(reply: readonly unknown[]): Enqueued {
-  const ids = String(reply[2]);
   const words = String(reply[3] ?? "").split(" ");
   const existing = new Map<number, string>();
   for (let i = 0; i + 1 < words.length; i += 2) existing.set(Number(words[i]), words[i + 1] as string);
-  let list: string[] | undefined;
-  return {
-    existing,
-    ledgerId: String(reply[4] ?? ""),
-    entryId(index) {
-      list ??= ids.split(" ");
-      const id = list[index];
-      return id === undefined || id === "-" || id === "" ? undefined : id;
-    },
-  };
+  return new Answered(existing, String(reply[4] ?? ""), String(reply[2]));
+}
+
+/** Of a class, since the handles of its runs hold it (ARCHITECTURE.md, "young"). */
+class Answered implements Enqueued {
+  declare readonly existing: ReadonlyMap<number, string>;
+  declare readonly ledgerId: string;
+  declare private readonly ids: string;
+  private list: string[] | undefined = undefined;
+
+  constructor(existing: ReadonlyMap<number, string>, ledgerId: string, ids: string) {
+    this.existing = existing;
+    this.ledgerId = ledgerId;
+    this.ids = ids;
+  }
+
+  entryId(index: number): string | undefined {
+    this.list ??= this.ids.split(" ");
+    const id = this.list[index];
+    return id === undefined || id === "-" || id === "" ? undefined : id;
+  }
 }

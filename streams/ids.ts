@@ -9,8 +9,10 @@ export function laneHash(queue: string): number {
 /** Makes run ids for one lane. */
 export type RunIds = (nowMs: number) => string;
 
-const POOL_BYTES = 8192;
-const hex = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+const POOL_WORDS = 2048;
+/** Three hexadecimal digits each: an id is put together from few pieces, since each sum of two is an object of its own. */
+const digits = Array.from({ length: 4096 }, (_, word) => word.toString(16).padStart(3, "0"));
+const variants = ["8", "9", "a", "b"] as const;
 
 /**
  * Run ids of one lane: UUIDv7 (RFC 9562, section 5.7) with the lane's hash in `rand_a`, so that an id leads to its lane.
@@ -19,12 +21,12 @@ const hex = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(
 export function createRunIds(queue: string): RunIds {
   const lane = laneHash(queue);
   const middle = `-7${lane.toString(16).padStart(3, "0")}-`;
-  const pool = new Uint8Array(POOL_BYTES);
-  let used = POOL_BYTES;
+  const pool = new Uint32Array(POOL_WORDS);
+  let used = POOL_WORDS;
   let stampMs = -1;
   let stamp = "";
   return (nowMs) => {
-    if (used === POOL_BYTES) {
+    if (used === POOL_WORDS) {
       randomFillSync(pool);
       used = 0;
     }
@@ -33,11 +35,13 @@ export function createRunIds(queue: string): RunIds {
       stamp = `${time.slice(0, 8)}-${time.slice(8)}${middle}`;
       stampMs = nowMs;
     }
-    const at = used;
-    used += 8;
-    const byte = (offset: number) => hex[pool[at + offset] as number] as string;
-    const variant = hex[((pool[at] as number) & 0x3f) | 0x80] as string;
-    return `${stamp}${variant}${byte(1)}-${byte(2)}${byte(3)}${byte(4)}${byte(5)}${byte(6)}${byte(7)}`;
+    const a = pool[used] as number;
+    const b = pool[used + 1] as number;
+    used += 2;
+    const head = `${variants[a & 3]}${digits[(a >>> 2) & 0xfff]}-`;
+    const tail = `${digits[(a >>> 14) & 0xfff]}${digits[b & 0xfff]}`;
+    const end = `${digits[(b >>> 12) & 0xfff]}${digits[((a >>> 26) << 6) | ((b >>> 24) & 0x3f)]}`;
+    return stamp + head + (tail + end);
   };
 }
 

@@ -66,10 +66,36 @@ export function runScript(
 ): Promise<unknown> {
   const { sha, source } = scripts[name];
   const given = [...keys, ...args] as string[]; // as one array: spread over parameters, a large call would overflow the stack
-  return redis.evalsha(sha, keys.length, given).catch((error: unknown) => {
-    if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw error;
-    return redis.eval(source, keys.length, given);
-  });
+  const answer = redis.evalsha(sha, keys.length, given);
+  const held = heldOf(redis, answer);
+  return answer.then(
+    (reply) => {
+      if (held !== undefined) held.args = [];
+      return reply;
+    },
+    (error: unknown) => {
+      if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw error;
+      return redis.eval(source, keys.length, given);
+    },
+  );
+}
+
+/** What ioredis keeps of a command until it is answered. */
+interface HeldCommand {
+  args: unknown[];
+  readonly promise: unknown;
+}
+
+/**
+ * What the driver keeps of the command that was sent last. It does so in literals, which V8 comes to make in its old heap (ARCHITECTURE.md, "young"):
+ * there each would keep the words of its call, and all that these are cut from, alive until the next full collection.
+ */
+function heldOf(redis: Redis, answer: Promise<unknown>): HeldCommand | undefined {
+  const { commandQueue } = redis as unknown as {
+    readonly commandQueue?: { peekBack?(): { readonly command?: HeldCommand } | undefined };
+  };
+  const command = commandQueue?.peekBack?.()?.command;
+  return command?.promise === answer ? command : undefined;
 }
 
 /** The latest instant that JavaScript's Date knows, in ms. */

@@ -56,6 +56,7 @@ const breaches: [keyof typeof rules, Record<string, string>, RegExp][] = [
   ["shapes", { "src/a.ts": "class A {}" }, /class A/],
   ["shapes", { "src/a.ts": "class A implements B { go() {} }" }, /class A/],
   ["shapes", { "src/a.ts": "class A extends EventEmitter {}" }, /class A/],
+  ["shapes", { "src/a.ts": "/** Of a class. */\nclass A extends EventEmitter implements B {}" }, /class A/],
   ["docs", { "src/a.ts": "export const a = 1;" }, /exports a without/],
   ["docs", { "src/a.ts": "const a = 1; export { a };" }, /exports a without/],
   ["docs", { "src/a.ts": "// not a doc comment\nexport type A = 1;" }, /exports A without/],

@@ -71,7 +71,7 @@ export function createCoalescer({ lane, answerWithinMs, onCall, onTaken }: Coale
     if (pending.length > 0) schedule();
   };
   /** Sends one call and tells everyone of its fate; gives back those who may still wait. */
-  const send = async (batch: readonly Waiting[]): Promise<readonly Waiting[]> => {
+  const send = async (batch: Waiting[]): Promise<readonly Waiting[]> => {
     const records = batch.map(({ record }) => record);
     const deadline = (batch[0] as Waiting).deadline; // the first to come is the first whose time is up
     try {
@@ -79,6 +79,7 @@ export function createCoalescer({ lane, answerWithinMs, onCall, onTaken }: Coale
       const call = await enqueue(lane, records, { deadline, answerWithinMs });
       onTaken(records, call);
       for (let index = 0; index < batch.length; index += 1) (batch[index] as Waiting).taken(call, index);
+      batch.length = 0; // V8 may have made it in its old heap, where it would keep them alive
       return [];
     } catch (error) {
       const now = performance.now();

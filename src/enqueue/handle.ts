@@ -18,8 +18,8 @@ import type { EndingWatch } from "./await-ending.ts";
 import type { Landing } from "./coalesce.ts";
 import { findLane, type Places } from "./find-lane.ts";
 import { resultOf } from "./result.ts";
-import type { Sent } from "./send.ts";
 import type { Written } from "./send-in-session.ts";
+import type { Sent } from "./sent.ts";
 import { startOf } from "./tail.ts";
 import { historyOf, type Trace, traceRun, type Whereabouts } from "./trace.ts";
 
@@ -64,17 +64,26 @@ const WHERE = Symbol("where");
 
 type Holding = RunHandle<unknown> & { readonly [TASK]: TaskRecord | undefined; readonly [WHERE]: Where };
 
+type Own = Pick<Holding, "id" | "isNew" | typeof TASK | typeof WHERE>;
+
 /** Makes holds on the runs of one broker. A hold costs nothing until it is asked something. */
 export function createHandles(parts: HandleParts): Handles {
-  const methods = methodsOf(parts);
-  const make = (of: Pick<Held, "run" | "task">, isNew: boolean, where: Where): RunHandle<unknown> => {
-    const handle = Object.create(methods) as { -readonly [K in keyof Holding]: Holding[K] };
-    handle.id = of.run;
-    handle.isNew = isNew;
-    handle[TASK] = of.task;
-    handle[WHERE] = where;
-    return handle;
-  };
+  /** Of a class: see OnItsWay. */
+  class Handle implements Own {
+    declare readonly id: string;
+    declare readonly isNew: boolean;
+    declare readonly [TASK]: TaskRecord | undefined;
+    declare readonly [WHERE]: Where;
+    constructor({ run, task }: Pick<Held, "run" | "task">, isNew: boolean, where: Where) {
+      this.id = run;
+      this.isNew = isNew;
+      this[TASK] = task;
+      this[WHERE] = where;
+    }
+  }
+  Object.assign(Handle.prototype, methodsOf(parts));
+  const make = (of: Pick<Held, "run" | "task">, isNew: boolean, where: Where) =>
+    new Handle(of, isNew, where) as unknown as RunHandle<unknown>;
   return {
     ofSent: (task, sent) => make({ run: sent.run, task }, sent.isNew, sent),
     // It is waited for, and not taken for unknown: the tail from its id's time on is where it will be.

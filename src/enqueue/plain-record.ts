@@ -26,8 +26,20 @@ export function createPlainRecords(): PlainRecords {
     const kind = packed !== undefined ? "zstd" : json === "" ? "none" : "json";
     if (last === undefined || last.kind !== kind || !isSame(last.source, source))
       last = { source, kind, head: headOf(source, kind) };
-    return { run, body: packed ?? json, head: last.head };
+    return new Plain(run, packed ?? json, last.head);
   };
+}
+
+/** Of a class: see OnItsWay. */
+class Plain implements PlainRecord {
+  declare readonly run: string;
+  declare readonly body: string;
+  declare readonly head: PlainHead;
+  constructor(run: string, body: string, head: PlainHead) {
+    this.run = run;
+    this.body = body;
+    this.head = head;
+  }
 }
 
 function isSame(a: PlainSource, b: PlainSource): boolean {

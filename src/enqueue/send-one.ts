@@ -1,3 +1,4 @@
+import type { Enqueued, EnqueueRecord } from "../../streams/enqueue.ts";
 import type { DispatchOptions } from "../define/dispatch.ts";
 import { encodeInput } from "../define/payload.ts";
 import { resolveDispatch } from "../define/resolve-dispatch.ts";
@@ -8,7 +9,8 @@ import type { Waiting } from "./coalesce.ts";
 import type { Connection } from "./connection.ts";
 import type { DispatchLane } from "./lanes.ts";
 import { plainSource, toRecord } from "./record.ts";
-import { failure, type Job, type SendParts, type Sent, sendOnceReady, sendTo, toSent } from "./send.ts";
+import { failure, type Job, type SendParts, sendOnceReady, sendTo } from "./send.ts";
+import { type Sent, toSent } from "./sent.ts";
 
 /** What sending one works with. */
 export interface SendOneParts extends SendParts {
@@ -87,26 +89,58 @@ function straight<T>(
     source === undefined
       ? toRecord(lane, { ...common, run, body, key: said.key }, plainRecords)
       : plainRecords(run, body, source);
-  const deadline = performance.now() + parts.enqueueTimeoutMs();
+  const onItsWay = { record, task, queue: lane.queue, hung, parts, made };
   return new Promise((resolve, reject) => {
-    const waiting: Waiting = {
-      record,
-      deadline,
-      taken(call, index) {
-        parts.connection.release();
-        hung?.end({});
-        resolve(made(toSent({ call, index }, run, lane.queue)));
-      },
-      failed(cause) {
-        parts.connection.release();
-        const error = failure(parts, task, { error: cause, sent: 0 });
-        hung?.end({ error });
-        reject(error);
-      },
-    };
+    const waiting = new OnItsWay(onItsWay, resolve, reject);
     if (hung === undefined) coalescer.put(waiting);
     else hung.begin(() => coalescer.put(waiting));
   });
+}
+
+interface Dispatched<T> extends Straight<T> {
+  readonly record: EnqueueRecord;
+  readonly task: TaskRecord;
+  readonly queue: string;
+  readonly hung: HungSend | undefined;
+}
+
+/** Of a class, as all that waits for Redis with many others (ARCHITECTURE.md, "young"). */
+class OnItsWay<T> implements Waiting {
+  declare readonly record: EnqueueRecord;
+  declare readonly deadline: number;
+  declare private readonly task: TaskRecord;
+  declare private readonly queue: string;
+  declare private readonly hung: HungSend | undefined;
+  declare private readonly parts: SendOneParts;
+  declare private readonly made: (sent: Sent) => T;
+  declare private readonly resolve: (made: T) => void;
+  declare private readonly reject: (error: unknown) => void;
+
+  constructor(of: Dispatched<T>, resolve: (made: T) => void, reject: (error: unknown) => void) {
+    this.record = of.record;
+    this.deadline = performance.now() + of.parts.enqueueTimeoutMs();
+    this.task = of.task;
+    this.queue = of.queue;
+    this.hung = of.hung;
+    this.parts = of.parts;
+    this.made = of.made;
+    this.resolve = resolve;
+    this.reject = reject;
+  }
+
+  taken(call: Enqueued, index: number): void {
+    this.parts.connection.release();
+    this.hung?.end({});
+    this.resolve(this.made(toSent({ call, index }, this.record.run, this.queue)));
+  }
+
+  failed(cause: unknown): void {
+    const { parts, task, hung } = this;
+    parts.connection.release();
+    const error = failure(parts, task, { error: cause, sent: 0 });
+    hung?.end({ error });
+    this.reject(error);
+  }
 }
 
 interface Hooked {

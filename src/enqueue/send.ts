@@ -10,18 +10,11 @@ import { enqueueFailed, enqueueUnconfirmed } from "../errors.ts";
 import type { Carrier, Middleware, Notice } from "../middleware.ts";
 import { aroundSend, sendHooks } from "./around-send.ts";
 import { Unanswered } from "./ask.ts";
-import type { Landing } from "./coalesce.ts";
 import { Unconfirmed } from "./durability.ts";
 import type { DispatchLane, Lanes } from "./lanes.ts";
 import { ledgerFull } from "./ledger-full.ts";
 import { plainSource, toRecord } from "./record.ts";
-
-/** A run that Redis has taken, or that was there before under the same key. */
-export interface Sent extends Landing {
-  readonly run: string;
-  readonly isNew: boolean;
-  readonly queue: string;
-}
+import { type Sent, toSent } from "./sent.ts";
 
 /** What sending works with. */
 export interface SendParts {
@@ -205,12 +198,6 @@ function recordsOf(
     const key = all.keys === undefined ? said.key : all.keys[from + index];
     return toRecord(lane.lane, { ...common, run, body, key }, lane.plainRecords);
   });
-}
-
-/** What became of a record. */
-export function toSent({ call, index }: Landing, run: string, queue: string): Sent {
-  const existing = call.existing.size === 0 ? undefined : call.existing.get(index);
-  return { run: existing ?? run, isNew: existing === undefined, queue, call, index };
 }
 
 const REASONS: Readonly<Record<string, (said: string, timeoutMs: number) => string>> = {

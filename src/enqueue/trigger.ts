@@ -11,7 +11,8 @@ import { invalidOption } from "../errors.ts";
 import { inPlain } from "../left-out.ts";
 import type { Carrier } from "../middleware.ts";
 import { aroundSend, sendHooks } from "./around-send.ts";
-import { failure, openFor, type SendParts, type Sent, toSent } from "./send.ts";
+import { failure, openFor, type SendParts } from "./send.ts";
+import { type Sent, toSent } from "./sent.ts";
 
 /** A slot of its own for a cron that is fired by hand. */
 interface ManualSlot {
