@@ -17,7 +17,7 @@ import { linkTo, spanContextOf } from "./propagation.ts";
 export function traceNotice(tracer: Tracer, notice: Notice): void {
   if (notice.kind === "batch.projected") traceBatch(tracer, notice);
   if (notice.kind === "projection.replayed") traceReplay(tracer, notice);
-  if (notice.kind !== "events.recorded") return;
+  if (notice.kind !== "events.recorded" || notice.isPlain === true) return;
   for (const event of notice.events) if (isStillborn(event)) traceStillborn(tracer, event, notice.queue);
 }
 

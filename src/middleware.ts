@@ -52,7 +52,13 @@ export interface Ended {
 /** Something that people or tools may want to know, in one word and its facts. `otel/` and the logger put it into their own words. */
 export type Notice =
   /** As they were written, but for the inputs of dispatches. */
-  | { readonly kind: "events.recorded"; readonly queue: string; readonly events: readonly Partial<LedgerEvent>[] }
+  | {
+      readonly kind: "events.recorded";
+      readonly queue: string;
+      readonly events: readonly Partial<LedgerEvent>[];
+      /** True when all of them are `run.started` and `run.succeeded`. Whom those do not concern should not ask for `events`, which are made for who does. */
+      readonly isPlain?: boolean;
+    }
   | { readonly kind: "redis.away" | "redis.back"; readonly role: string; readonly error?: unknown }
   | {
       readonly kind: "worker.ready" | "worker.draining" | "worker.stopped";

@@ -38,6 +38,7 @@ export function createObserver(logger: LoggerLike, { clock = systemClock, hear }
     name: "tasktrail.log",
     notice(notice) {
       if (notice.kind !== "events.recorded") return write(worded(notice));
+      if (notice.isPlain === true) return;
       for (const event of notice.events) {
         const line = wordedEvent(event);
         if (line !== undefined) write(line);

@@ -107,12 +107,40 @@ export function packEntry(entry: Omit<Entry, "v"> & { readonly v?: string }): st
 
 /** Reads an entry's fields. What is not packed as ours are becomes an entry without a version, whose body is JSON of all that was found: nothing is lost. */
 export function toEntry(fields: readonly string[]): Entry {
-  const ours = fields[0] === ENTRY_FIELD && fields.length === 2 ? unpackEntry(fields[1] as string) : undefined;
-  return ours ?? { ...strangeEntry, body: JSON.stringify(fields) };
+  return createUnpacker()(fields);
 }
 
-/** Reads a packed entry; undefined when parts are missing. */
-export function unpackEntry(text: string): Entry | undefined {
+/**
+ * Reads the fields of one entry after the other, as `toEntry` does. What was dispatched together differs in run and body alone as a rule: then the rest is
+ * compared with that of the entry before, in one go, and shared with it.
+ */
+export function createUnpacker(): (fields: readonly string[]) => Entry {
+  let last: Unpacked | undefined;
+  return (fields) => {
+    const isOurs = fields[0] === ENTRY_FIELD && fields.length === 2;
+    const unpacked = isOurs ? unpack(fields[1] as string, last) : undefined;
+    if (unpacked === undefined) return { ...strangeEntry, body: JSON.stringify(fields) };
+    last = unpacked;
+    return unpacked.entry;
+  };
+}
+
+/** An entry, and its text from the end of its run to the beginning of its body. */
+interface Unpacked {
+  readonly entry: Entry;
+  readonly between: string;
+}
+
+function unpack(text: string, last: Unpacked | undefined): Unpacked | undefined {
+  const v = text.indexOf(SEPARATOR);
+  const run = text.indexOf(SEPARATOR, v + 1);
+  if (last === undefined || !text.startsWith(last.between, run) || text.slice(0, v) !== last.entry.v)
+    return unpackAlone(text);
+  const bodyAt = run + last.between.length;
+  return { entry: new UnpackedEntry(last.entry, text.slice(v + 1, run), text.slice(bodyAt)), between: last.between };
+}
+
+function unpackAlone(text: string): Unpacked | undefined {
   const v = text.indexOf(SEPARATOR);
   const run = text.indexOf(SEPARATOR, v + 1);
   const task = text.indexOf(SEPARATOR, run + 1);
@@ -122,8 +150,25 @@ export function unpackEntry(text: string): Entry | undefined {
   const meta = text.indexOf(SEPARATOR, expires + 1);
   if (!(v >= 0 && run > v && task > run && attempt > task && key > attempt && expires > key && meta > expires))
     return undefined;
-  return new UnpackedEntry(text, { v, run, task, attempt, key, expires, meta });
+  const common: Common = {
+    v: text.slice(0, v),
+    task: text.slice(run + 1, task),
+    attempt: toAttempt(text.slice(task + 1, attempt)),
+    key: text.slice(attempt + 1, key),
+    expires: Number(text.slice(key + 1, expires)),
+    meta: text.slice(expires + 1, meta),
+  };
+  const entry = new UnpackedEntry(common, text.slice(v + 1, run), text.slice(meta + 1));
+  return { entry, between: text.slice(run, meta + 1) };
 }
+
+/** Reads a packed entry; undefined when parts are missing. */
+export function unpackEntry(text: string): Entry | undefined {
+  return unpackAlone(text)?.entry;
+}
+
+/** What entries that were dispatched together have in common. */
+type Common = Omit<Entry, "run" | "body">;
 
 /** Of a class, as all that each run of a worker is made into: of literals V8 soon makes old ones at once (ARCHITECTURE.md, "young"). */
 class UnpackedEntry implements Entry {
@@ -136,20 +181,17 @@ class UnpackedEntry implements Entry {
   declare readonly meta: string;
   declare readonly body: string;
 
-  constructor(text: string, { v, run, task, attempt, key, expires, meta }: Ends) {
-    this.v = text.slice(0, v);
-    this.run = text.slice(v + 1, run);
-    this.task = text.slice(run + 1, task);
-    this.attempt = toAttempt(text.slice(task + 1, attempt));
-    this.key = text.slice(attempt + 1, key);
-    this.expires = Number(text.slice(key + 1, expires));
-    this.meta = text.slice(expires + 1, meta);
-    this.body = text.slice(meta + 1);
+  constructor({ v, task, attempt, key, expires, meta }: Common, run: string, body: string) {
+    this.v = v;
+    this.run = run;
+    this.task = task;
+    this.attempt = attempt;
+    this.key = key;
+    this.expires = expires;
+    this.meta = meta;
+    this.body = body;
   }
 }
-
-/** Where the parts end, but for the last. */
-type Ends = Readonly<Record<Exclude<keyof Entry, "body">, number>>;
 
 /** What Postgres' integer holds. */
 const MOST_ATTEMPTS = 2_147_483_647;

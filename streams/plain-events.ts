@@ -1,46 +1,86 @@
+import type { Delivery } from "./entry.ts";
 import type { EventDraft } from "./events.ts";
-import { encodeEvent, type Shared, sharedBy } from "./ledger.ts";
+import { encodeEvent, type Shared } from "./ledger.ts";
 import { traceToldOnce } from "./trace-ids.ts";
 
-/** How a run starts and succeeds of which nothing more is to be told: neither a slot nor a result. */
-export type PlainEvent = (
-  | Pick<EventDraft<"run.started">, "type" | "run" | "task" | "attempt" | "delivery" | "waitedMs">
-  | Pick<EventDraft<"run.succeeded">, "type" | "run" | "task" | "attempt" | "delivery" | "durationMs">
-) & { readonly at: number; readonly traceparent?: string | undefined };
+/** What starts and successes have in common of which nothing more is to be told: neither a slot nor a result. Their event is made when somebody asks for it. */
+interface Told {
+  readonly isPlain: true;
+  readonly delivery: Delivery;
+  /** In whole ms, on Redis' clock. */
+  readonly at: number;
+  readonly traceparent: string | undefined;
+}
+
+/** A run has started. */
+export interface PlainStart extends Told {
+  readonly kind: "started";
+  readonly waitedMs: number;
+}
+
+/** A run has succeeded. */
+export interface PlainEnding extends Told {
+  readonly kind: "ended";
+  readonly durationMs: number;
+  /** That of the same attempt, when it goes with it. */
+  readonly start: PlainStart | undefined;
+}
+
+/** What nearly all settlements tell. */
+export type Plain = PlainStart | PlainEnding;
 
 /** What the header of a batch of a worker's says for all of its events. */
-export type Told = Shared & { readonly at?: number | undefined };
+export type Common = Shared & { readonly at?: number | undefined };
 
-const SHARED = ["task", "attempt", "delivery"] as const;
-
-/** Those of its fields in which all events agree, the trace context that most have, and when the last of them was: nearly all are of the same millisecond or two. */
-export function toldOnce(events: readonly EventDraft[]): Told {
-  const shared = sharedBy(events, SHARED);
-  const traceparent = traceToldOnce(events);
-  const told = traceparent === undefined ? shared : { ...shared, traceparent };
-  return events.every(({ at }) => at !== undefined) ? { ...told, at: events.at(-1)?.at } : told;
+/** Those fields in which all agree, the trace context that most have, and when the last was: nearly all are of the same millisecond or two. */
+export function commonOf(plain: readonly Plain[], others: readonly EventDraft[]): Common {
+  const task = agreed(plain, others, taskOf, "task");
+  const attempt = agreed(plain, others, attemptOf, "attempt");
+  const delivery = agreed(plain, others, deliveryOf, "delivery");
+  const traceparent = traceToldOnce(others.length === 0 ? plain : [...plain, ...others]);
+  const isTimed = others.every(({ at }) => at !== undefined);
+  const at = isTimed ? (others.at(-1) ?? plain.at(-1))?.at : undefined;
+  return { task, attempt, delivery, traceparent, at };
 }
 
-/** Events as JSON with commas between them, by hand: to have JSON write them was a twelfth of a run. */
-export function writePlain(events: readonly PlainEvent[], told: Told): string {
-  let json = "";
-  for (const event of events) json += `${json === "" ? "" : ","}${write(event, told)}`;
-  return json;
+const taskOf = ({ delivery }: Plain) => delivery.entry.task;
+const attemptOf = ({ delivery }: Plain) => delivery.entry.attempt;
+const deliveryOf = ({ delivery }: Plain) => delivery.delivery;
+
+/** What all have; undefined when they differ. */
+function agreed<Field extends "task" | "attempt" | "delivery", T extends string | number>(
+  plain: readonly Plain[],
+  others: readonly EventDraft[],
+  toldBy: (one: Plain) => T,
+  field: Field,
+): T | undefined {
+  const [first] = plain;
+  const value = first === undefined ? (others[0] as Partial<Record<Field, T>> | undefined)?.[field] : toldBy(first);
+  for (const one of plain) if (toldBy(one) !== value) return undefined;
+  for (const other of others) if ((other as Partial<Record<Field, T>>)[field] !== value) return undefined;
+  return value;
 }
 
-function write(event: PlainEvent, told: Told): string {
-  let own = ""; // as a rule it stays so
-  if (told.task === undefined) own = `,"task":${JSON.stringify(event.task)}`;
-  if (told.attempt === undefined) own += `,"attempt":${event.attempt}`;
-  if (told.delivery === undefined) own += `,"delivery":${event.delivery}`;
-  if (event.traceparent !== told.traceparent) own += `,"traceparent":${JSON.stringify(event.traceparent)}`;
-  if (event.at !== told.at) own += `,"at":${event.at}`;
-  return event.type === "run.started"
-    ? `{"type":"run.started","run":"${event.run}"${own},"waitedMs":${event.waitedMs}}`
-    : `{"type":"run.succeeded","run":"${event.run}"${own},"durationMs":${event.durationMs}}`;
+/** Its events as JSON with a comma between them, by hand: to have JSON write them was a twelfth of a run. */
+export function writePlain(plain: Plain, common: Common): string {
+  const { run } = plain.delivery.entry;
+  if (plain.kind === "started")
+    return `{"type":"run.started","run":"${run}"${ownOf(plain, common)},"waitedMs":${plain.waitedMs}}`;
+  const ending = `{"type":"run.succeeded","run":"${run}"${ownOf(plain, common)},"durationMs":${plain.durationMs}}`;
+  return plain.start === undefined ? ending : `${writePlain(plain.start, common)},${ending}`;
 }
 
-/** The same of any events. */
-export function writeAny(events: readonly EventDraft[], { at: _, ...shared }: Told): string {
+/** What the header does not say for it. As a rule it says all. */
+function ownOf({ delivery, traceparent, at }: Plain, common: Common): string {
+  let own = "";
+  if (common.task === undefined) own = `,"task":${JSON.stringify(delivery.entry.task)}`;
+  if (common.attempt === undefined) own += `,"attempt":${delivery.entry.attempt}`;
+  if (common.delivery === undefined) own += `,"delivery":${delivery.delivery}`;
+  if (traceparent !== common.traceparent) own += `,"traceparent":${JSON.stringify(traceparent)}`;
+  return at === common.at ? own : `${own},"at":${at}`;
+}
+
+/** Any events as JSON with commas between them. */
+export function writeAny(events: readonly EventDraft[], { at: _, ...shared }: Common): string {
   return events.map((event) => encodeEvent(event, shared)).join(",");
 }

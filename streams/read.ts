@@ -1,5 +1,5 @@
 import type { Redis } from "ioredis";
-import { type Delivery, type Entry, type StreamNumber, toEntry } from "./entry.ts";
+import { createUnpacker, type Delivery, type Entry, type StreamNumber } from "./entry.ts";
 import { GROUP, type LaneKeys } from "./keys.ts";
 import { readAlone } from "./read-alone.ts";
 import type { RawStreams } from "./read-reply.ts";
@@ -31,9 +31,10 @@ function readArgs(keys: LaneKeys, { consumer, count, blockMs }: Read): (string |
 
 function toDeliveries(keys: LaneKeys, streams: RawStreams): Delivery[] {
   const deliveries: Delivery[] = [];
+  const unpack = createUnpacker();
   for (const [key, entries] of streams ?? []) {
     const stream: StreamNumber = key === keys.again ? 2 : 1;
-    for (const [id, fields] of entries) deliveries.push(new FirstDelivery(stream, id, toEntry(fields ?? [])));
+    for (const [id, fields] of entries) deliveries.push(new FirstDelivery(stream, id, unpack(fields ?? [])));
   }
   return deliveries;
 }

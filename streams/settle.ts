@@ -3,7 +3,7 @@ import type { EventDraft } from "./events.ts";
 import type { LaneKeys } from "./keys.ts";
 import { type CallLimits, callScript, type Lane } from "./lane.ts";
 import { compareIds } from "./ledger.ts";
-import { type PlainEvent, toldOnce, writeAny, writePlain } from "./plain-events.ts";
+import { commonOf, type Plain, writeAny, writePlain } from "./plain-events.ts";
 import { wholeMs } from "./scripts.ts";
 
 /** Dead entries that a lane keeps, about. The oldest go first; with Postgres they stay in the archive. */
@@ -21,7 +21,7 @@ export interface Move {
 export type Settlement = {
   readonly delivery: Delivery;
   readonly events: readonly EventDraft[];
-  /** True when all of its events are plain ones, which are written by hand. */
+  /** True when it is a `Plain`: its events are written without being made. */
   readonly isPlain?: boolean | undefined;
   /** Of a run that has had an overlap lock: for how long that may last, in ms. For so long its ending leaves a note, for whoever meets the lock. */
   readonly lockLeftMs?: number | undefined;
@@ -52,8 +52,6 @@ export interface Settled {
   /** Cancel requests that wait in the lane. */
   readonly cancelRequests: number;
   readonly ledgerId: string;
-  /** What was recorded, unless it was refused. */
-  readonly events: readonly EventDraft[];
 }
 
 /** The parts of a settle call. */
@@ -68,9 +66,8 @@ export interface SettleCall {
 export async function settle(lane: Lane, settleCall: SettleCall, limits: CallLimits = {}): Promise<Settled> {
   const call = await lane.nextCall();
   try {
-    const { keys, args, owners, events } = build(lane, call.number, settleCall);
-    const reply = await callScript(lane, { script: "settle", keys, args }, limits);
-    return { ...toSettled(reply, owners), events };
+    const { keys, args, owners } = build(lane, call.number, settleCall);
+    return toSettled(await callScript(lane, { script: "settle", keys, args }, limits), owners);
   } finally {
     call.done();
   }
@@ -89,31 +86,55 @@ function build(
   lane: Lane,
   call: number,
   { consumer, settlements, notes = [] }: SettleCall,
-): { keys: string[]; args: (string | number)[]; owners: Settlement[]; events: EventDraft[] } {
-  const events: EventDraft[] = [];
-  for (const one of settlements) for (const event of one.events) events.push(event);
-  for (const note of notes) events.push(note);
-  const told = toldOnce(events);
+): { keys: string[]; args: (string | number)[]; owners: Settlement[] } {
+  const plainOnes = settlements.filter(isToldPlainly);
+  const others = plainOnes.length === settlements.length ? notes : settlements.filter(isToldInFull).flatMap(eventsOf);
+  const events = others === notes ? notes : [...others, ...notes];
+  const common = commonOf(plainOnes, events);
   const built: Built = { keys: fixedKeys(lane), plain: [], operations: [], owners: [] };
   const { endedToo, hasStrike } = survey(settlements);
   const ranges: IdRanges = { 1: ["", ""], 2: ["", ""] };
   let json = "";
   for (const one of settlements) {
-    json = joined(
-      json,
-      one.isPlain === true ? writePlain(one.events as readonly PlainEvent[], told) : writeAny(one.events, told),
-    );
+    json = joined(json, isToldPlainly(one) ? writePlain(one, common) : writeAny(one.events, common));
     if (one.kind === "started" && one.isStrike !== true && endedToo?.has(one.delivery)) continue; // its ending checks the same token
     widen(ranges[one.delivery.stream], one.delivery.id);
     if (hasStrike || !isPlain(one)) addOperations(lane.keys, built, one);
     else built.plain.push(one);
   }
-  json = joined(json, writeAny(notes, told));
+  json = joined(json, writeAny(notes, common));
   const { keys, plain, operations, owners } = built;
-  const header = lane.header(call, { worker: consumer, ...told });
-  const batch = [consumer, call, header, events.length, `[${json}]`, DEAD_KEPT, ...ranges[1], ...ranges[2]];
+  const header = lane.header(call, { worker: consumer, ...common });
+  const batch = [
+    consumer,
+    call,
+    header,
+    events.length + eventCount(plainOnes),
+    `[${json}]`,
+    DEAD_KEPT,
+    ...ranges[1],
+    ...ranges[2],
+  ];
   const args = batch.concat(wordsOf(plain), operations);
-  return { keys, args, owners: plain.concat(owners), events };
+  return { keys, args, owners: plain.concat(owners) };
+}
+
+function isToldPlainly(one: Settlement): one is Settlement & Plain {
+  return one.isPlain === true;
+}
+
+function isToldInFull(one: Settlement): boolean {
+  return one.isPlain !== true;
+}
+
+function eventsOf({ events }: Settlement): readonly EventDraft[] {
+  return events;
+}
+
+function eventCount(plain: readonly Plain[]): number {
+  let count = plain.length;
+  for (const one of plain) if (one.kind === "ended" && one.start !== undefined) count += 1;
+  return count;
 }
 
 function joined(before: string, more: string): string {
@@ -156,8 +177,10 @@ function fixedKeys({ keys, incarnation }: Lane): string[] {
 type IdRanges = Record<StreamNumber, [lowest: string, highest: string]>;
 
 function widen(range: [string, string], id: string): void {
-  if (range[1] === "" || compareIds(id, range[1]) > 0) range[1] = id;
-  if (range[0] === "" || compareIds(id, range[0]) < 0) range[0] = id;
+  if (range[0] === "") range[0] = range[1] = id;
+  else if (compareIds(id, range[1]) > 0)
+    range[1] = id; // as a rule, since they come in order
+  else if (compareIds(id, range[0]) < 0) range[0] = id;
 }
 
 function addOperations(keys: LaneKeys, built: Built, one: Settlement): void {
@@ -199,7 +222,7 @@ function whole(attempt: number): number {
   return Number.isSafeInteger(attempt) && attempt >= 0 ? attempt : 0;
 }
 
-function toSettled(reply: readonly unknown[], owners: readonly Settlement[]): Omit<Settled, "events"> {
+function toSettled(reply: readonly unknown[], owners: readonly Settlement[]): Settled {
   const status = String(reply[0]);
   if (status === "stale")
     throw new Error("a settle call came after sixteen later ones of this process: its fate is unknown");

@@ -19,8 +19,8 @@ export interface Attempt extends Timed {
   readonly input: unknown;
   /** The overlap lock of a cron run; undefined when it needs none. */
   readonly lock: HeldLock | undefined;
-  /** What its handler put off until all is committed. */
-  readonly effects: Effect[];
+  /** What its handler put off until all is committed, once it has. */
+  effects: Effect[] | undefined;
   /** Its own trace context, or else that of the dispatch. */
   carrier: Carrier;
   /** What its hooks have active while its handler runs. */

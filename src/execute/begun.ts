@@ -16,7 +16,7 @@ export class Begun implements Attempt {
   declare readonly lock: Attempt["lock"];
   declare readonly onFree: Attempt["onFree"];
   declare carrier: Carrier;
-  readonly effects: Attempt["effects"] = [];
+  effects: Attempt["effects"] = undefined;
   context: unknown = undefined;
   startedAt = 0;
   durationMs = 0;
@@ -48,8 +48,8 @@ export class Begun implements Attempt {
 
 /** That of its dispatch. */
 function carrierOf({ traceparent, tracestate, baggage }: Launch["meta"], run: string): Carrier {
-  if (traceparent === undefined) return none;
+  if (traceparent === undefined) return untraced;
   if (traceparent === OF_DISPATCH) return leftOut({ run, attempt: 0, delivery: 0 });
   return baggage === undefined ? { traceparent, tracestate } : { traceparent, tracestate, baggage };
 }
-const none: Carrier = Object.freeze({});
+const untraced: Carrier = Object.freeze({});

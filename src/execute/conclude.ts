@@ -5,8 +5,9 @@ import type { Ended, Notice } from "../middleware.ts";
 import type { Attempt } from "./attempt.ts";
 import { judge, type Outcome, type Verdict } from "./outcome.ts";
 import { exclusionOf, leaveTurn, lockLeft } from "./overlap.ts";
+import { success } from "./plain-settlement.ts";
 import type { Settler } from "./settle.ts";
-import { cancellation, death, retry, success } from "./settlement.ts";
+import { cancellation, death, retry } from "./settlement.ts";
 
 /** What concluding rests on. */
 export interface ConcludeParts {
@@ -41,9 +42,13 @@ export function conclude(attempt: Attempt, outcome: Outcome, parts: ConcludePart
   } else {
     const hasLock = attempt.lock !== undefined;
     const bare = settlementOf(attempt, verdict, durationMs);
-    const what = hasLock ? { ...bare, lockLeftMs: lockLeft(attempt) } : bare;
-    const whole = progress === undefined ? what : { ...what, events: [progress, ...what.events], isPlain: false };
-    settler.conclude(hold, whole, hasLock ? (accepted) => passLock(attempt, accepted, parts.announce) : undefined);
+    const events = progress === undefined ? bare.events : [progress, ...bare.events];
+    const lockLeftMs = hasLock ? lockLeft(attempt) : undefined;
+    settler.conclude(
+      hold,
+      { ...bare, events, isPlain: false, lockLeftMs },
+      hasLock ? (accepted) => passLock(attempt, accepted, parts.announce) : undefined,
+    );
   }
   return endedOf(verdict, durationMs);
 }

@@ -85,6 +85,7 @@ const shared = {
     const of = (this as unknown as Own)[OF];
     return (effect) => {
       if (typeof effect !== "function") throw invalidOption("onCommit", "takes a function");
+      of.effects ??= [];
       of.effects.push(effect);
     };
   },

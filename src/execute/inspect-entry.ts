@@ -79,7 +79,7 @@ function plainMeta(text: string): EntryMeta | undefined {
   const digitCount = at - META_BEGINS.length;
   const isLedByZero = digitCount > 1 && text.charCodeAt(META_BEGINS.length) === 48;
   if (digitCount === 0 || digitCount > MOST_DIGITS || isLedByZero) return undefined;
-  if (at + 1 === text.length) return text.endsWith("}") ? { enqueuedAt } : undefined;
+  if (at + 1 === text.length) return text.endsWith("}") ? bareMeta(enqueuedAt) : undefined;
   if (text.length === at + SHORT_TRACE_ENDS.length && text.endsWith(SHORT_TRACE_ENDS))
     return { enqueuedAt, traceparent: OF_DISPATCH };
   if (!text.startsWith(TRACE_BEGINS, at)) return undefined;
@@ -89,6 +89,14 @@ function plainMeta(text: string): EntryMeta | undefined {
   const traceparent = text.slice(from, to);
   if (to + 2 === text.length) return text.endsWith("}") ? { enqueuedAt, traceparent } : undefined;
   return text.slice(to) === '","isOfMany":true}' ? { enqueuedAt, traceparent, isOfMany: true } : undefined;
+}
+
+/** Of those that were dispatched in the same millisecond, one that all share. */
+let lastBareMeta: EntryMeta = { enqueuedAt: 0 };
+
+function bareMeta(enqueuedAt: number): EntryMeta {
+  if (lastBareMeta.enqueuedAt !== enqueuedAt) lastBareMeta = Object.freeze({ enqueuedAt });
+  return lastBareMeta;
 }
 
 /** An entry's meta; undefined when it is not what we write. Fields that this version does not know are kept. */

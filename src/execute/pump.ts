@@ -53,15 +53,19 @@ export function createPump({ clock, capacity, suspectAloneMs, begin }: PumpParts
     pump();
   };
   const pump = () => {
+    const isSliceOver = outside(beginAll);
+    isPumping = false;
+    if (isSliceOver) schedule();
+  };
+  const beginAll = (): boolean => {
     let isSliceOver = false;
     while (!isStopped && !isSliceOver && capacity.countOf("running") < capacity.concurrency) {
       const next = nextHold();
       if (next === undefined) break;
-      outside(begin, next);
+      begin(next);
       isSliceOver = clock.elapsed() > sliceEndsAt;
     }
-    isPumping = false;
-    if (isSliceOver) schedule();
+    return isSliceOver;
   };
   const nextHold = (): Hold | undefined => {
     const isAlone = suspect !== undefined && clock.elapsed() - suspect.since < suspectAloneMs;

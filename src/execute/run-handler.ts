@@ -27,7 +27,9 @@ export function runHandler(attempt: Attempt, context: RunContext, parts: Handler
     runBare(attempt, context, parts);
     return;
   }
-  const { input, effects } = attempt;
+  const { input } = attempt;
+  attempt.effects ??= [];
+  const { effects } = attempt;
   const { scope, maxPayloadBytes, finish } = parts;
   const fail = (error: unknown) => finish(attempt, failure(attempt, error));
   const keep = (given: unknown) => keepResult(attempt, given, maxPayloadBytes);
@@ -92,7 +94,7 @@ function takeBare(attempt: Attempt, value: unknown, { maxPayloadBytes, finish }:
   let kept: unknown;
   try {
     kept = write(attempt, value, maxPayloadBytes);
-    if (effects.length > 0) kept = currentRun.run(asCurrent(attempt), applyAfter, effects, kept);
+    if (effects !== undefined) kept = currentRun.run(asCurrent(attempt), applyAfter, effects, kept);
   } catch (error) {
     finish(attempt, failure(attempt, error));
     return;

@@ -1,6 +1,6 @@
 import { reconnectDelayMs } from "../../streams/connect.ts";
 import { CALL_BYTES, CALL_RECORDS } from "../../streams/enqueue.ts";
-import type { EventDraft } from "../../streams/events.ts";
+import type { EventDraft, LedgerEvent } from "../../streams/events.ts";
 import { pause } from "../../streams/lane.ts";
 import { type RefusedWhy, type Settlement, settle } from "../../streams/settle.ts";
 import type { Hold, Outgoing, WorkLane } from "../deliver/work-lane.ts";
@@ -84,15 +84,11 @@ export function createSettleCalls(parts: SettleCallsParts): SettleCalls {
     });
     const told = sentNotes.map(({ event }) => event);
     try {
-      const { cancelRequests, refused, events } = await settle(
-        lane,
-        { consumer, settlements, notes: told },
-        { signal },
-      );
+      const { cancelRequests, refused } = await settle(lane, { consumer, settlements, notes: told }, { signal });
       failures = 0;
       most = CALL_RECORDS;
       workLane.cancelRequests = cancelRequests;
-      if (refused.size === 0) tell(batch, events);
+      if (refused.size === 0) tell(batch, new Recorded(workLane.queue, settlements, told));
       else sortOut(batch, sentNotes, refused);
     } catch (error) {
       if (signal.aborted) giveUp(batch);
@@ -101,9 +97,9 @@ export function createSettleCalls(parts: SettleCallsParts): SettleCalls {
     inFlight -= 1;
     schedule();
   };
-  const tell = (batch: Outgoing[], events: readonly EventDraft[]) => {
+  const tell = (batch: Outgoing[], recorded: RecordedNotice) => {
     for (const item of batch) parts.onAccepted(item);
-    if (events.length > 0) announce({ kind: "events.recorded", queue: workLane.queue, events: events as never });
+    announce(recorded);
   };
   /** Nothing of a refused call was done: what was refused is taken out, and the rest goes again, in order. */
   const sortOut = (batch: Outgoing[], sentNotes: readonly Note[], refused: ReadonlyMap<Settlement, RefusedWhy>) => {
@@ -161,6 +157,28 @@ export function createSettleCalls(parts: SettleCallsParts): SettleCalls {
       return new Promise((resolve) => waiters.push(resolve));
     },
   };
+}
+
+type RecordedNotice = Extract<Notice, { kind: "events.recorded" }>;
+
+/** What a call has recorded. The events are made when somebody asks for them: most middleware does not, of starts and successes. Of a class: a literal with a getter would have a hidden class of its own each time, which lives long. */
+class Recorded implements RecordedNotice {
+  readonly kind = "events.recorded";
+  declare readonly queue: string;
+  declare readonly isPlain: boolean;
+  declare private readonly settlements: readonly Settlement[];
+  declare private readonly notes: readonly EventDraft[];
+
+  constructor(queue: string, settlements: readonly Settlement[], notes: readonly EventDraft[]) {
+    this.queue = queue;
+    this.isPlain = notes.length === 0 && settlements.every(({ isPlain }) => isPlain === true);
+    this.settlements = settlements;
+    this.notes = notes;
+  }
+
+  get events(): readonly Partial<LedgerEvent>[] {
+    return this.settlements.flatMap(({ events }) => events).concat(this.notes) as readonly Partial<LedgerEvent>[];
+  }
 }
 
 /** How many of those that wait go into one call. */

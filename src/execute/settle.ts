@@ -3,8 +3,12 @@ import type { Settlement } from "../../streams/settle.ts";
 import type { Capacity } from "../deliver/capacity.ts";
 import { expectDue, type Hold, keepHold, letGo, type Outgoing, type WorkLane } from "../deliver/work-lane.ts";
 import type { Notice } from "../middleware.ts";
+import { withStart } from "./plain-settlement.ts";
 import { createSettleCalls } from "./settle-calls.ts";
-import { bytesOf, fencedNote, type Start } from "./settlement.ts";
+import { bytesOf, fencedNote } from "./settlement.ts";
+
+/** How an attempt begins. */
+type Start = Settlement & { readonly kind: "started" };
 
 /** Takes what becomes of entries to Redis. */
 export interface Settler {
@@ -76,23 +80,20 @@ export function createSettler({ workLane, capacity, onFenced, announce, signal }
       next?.onDone?.(undefined);
     },
   });
-  const begin = (hold: Hold, { events, isPlain }: Start, onDone?: Outgoing["onDone"]) => {
-    const isStrike = onDone !== undefined;
-    const item = new OutgoingItem(
-      hold,
-      { kind: "started", delivery: hold.delivery, events, isPlain, isStrike },
-      onDone,
-    );
-    // What is struck is awaited before it goes on: nothing may join it.
-    item.isSent = isStrike;
-    hold.start = item;
+  const begin = (item: OutgoingItem) => {
+    item.hold.start = item;
     calls.add(item);
   };
 
   return {
-    started: (hold, start) => begin(hold, start),
-    struck: (hold, start) =>
-      new Promise((resolve) => begin(hold, start, (accepted) => resolve(accepted !== undefined))),
+    started: (hold, start) => begin(new OutgoingItem(hold, start, undefined)),
+    struck: (hold, { delivery, events }) =>
+      new Promise((resolve) => {
+        const strike: Start = { kind: "started", delivery, events, isStrike: true };
+        const item = new OutgoingItem(hold, strike, (accepted) => resolve(accepted !== undefined));
+        item.isSent = true; // it is awaited before anything goes on: nothing may join it
+        begin(item);
+      }),
     conclude(hold, given, onSettled) {
       if (hold.phase === "settling" || hold.phase === "gone") return;
       capacity.shift(hold, "settling");
@@ -107,7 +108,7 @@ export function createSettler({ workLane, capacity, onFenced, announce, signal }
       }
       // Nothing was sent yet: the start goes in the same breath, and the ending's fence stands for both.
       hold.start = undefined;
-      first.settlement = after(first.settlement.events, settlement, first.settlement.isPlain);
+      first.settlement = withStart(settlement, first.settlement) ?? after(first.settlement.events, settlement);
       first.bytes += bytesOf(settlement);
       first.onDone = onSettled;
     },
@@ -117,13 +118,12 @@ export function createSettler({ workLane, capacity, onFenced, announce, signal }
 }
 
 /** A settlement with the events that come before its own. */
-function after(before: readonly EventDraft[], settlement: Settlement, isPlainBefore = false): Settlement {
+function after(before: readonly EventDraft[], settlement: Settlement): Settlement {
   const { kind, delivery, events } = settlement;
   const all = before.concat(events);
-  const isPlain = isPlainBefore && settlement.isPlain === true;
-  if (kind !== "ended") return { ...settlement, events: all, isPlain };
-  const { result, keyUntil } = settlement; // nearly all: field by field takes a third of the time
-  return { kind, delivery, events: all, isPlain, result, keyUntil };
+  if (kind !== "ended") return { ...settlement, events: all, isPlain: false };
+  const { result, keyUntil, lockLeftMs } = settlement;
+  return { kind, delivery, events: all, result, keyUntil, lockLeftMs };
 }
 
 /** Of a class, as `Held` is. */

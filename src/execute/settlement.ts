@@ -3,9 +3,10 @@ import type { EventDraft, EventType, RecordedError } from "../../streams/events.
 import type { Settlement } from "../../streams/settle.ts";
 import { inFull } from "../../streams/trace-ids.ts";
 import type { Hold } from "../deliver/work-lane.ts";
-import { besideRun } from "../left-out.ts";
 import type { Attempt } from "./attempt.ts";
 import { readMeta } from "./inspect-entry.ts";
+import { nowOf } from "./now-of.ts";
+import { plainStart } from "./plain-settlement.ts";
 import { recordError } from "./recorded-error.ts";
 
 /** What every event of an attempt has. The worker stands in the batch's header. */
@@ -23,60 +24,14 @@ interface WithWorker {
 }
 
 /** How an attempt begins. */
-export type Start = Pick<Settlement, "isPlain"> & { readonly events: readonly [EventDraft<"run.started">] };
-
-/** Now in whole milliseconds, on Redis' clock. */
-export function nowOf({ workLane }: Hold): number {
-  return Math.trunc(workLane.lane.clock.now());
-}
-
-/** How an attempt begins. */
-export function startOf(attempt: Attempt): Start {
+export function startOf(attempt: Attempt): Settlement & { readonly kind: "started" } {
   const { meta, hold } = attempt;
-  const at = nowOf(hold);
-  const waitedMs = Math.max(0, at - (meta.dueAt ?? meta.enqueuedAt));
-  if (meta.cron !== undefined) {
-    const { schedule, at: slot } = meta.cron;
-    return { events: [{ type: "run.started", ...ofAttempt(attempt), waitedMs, schedule, slot }] };
-  }
-  const { delivery, entry } = hold.delivery;
-  const { run, task } = entry;
-  const traceparent = besideRun(attempt.carrier, run);
-  const plain = {
-    type: "run.started",
-    run,
-    task,
-    attempt: entry.attempt,
-    delivery,
-    at,
-    waitedMs,
-    traceparent,
-  } as const;
-  return { events: [plain as typeof plain & WithWorker], isPlain: true };
-}
-
-/** The event by which an attempt ends that has done its work. */
-function successOf({ hold, carrier }: Attempt, durationMs: number): EventDraft<"run.succeeded"> {
-  const { delivery, entry } = hold.delivery;
-  const { run, task } = entry;
-  const at = nowOf(hold);
-  const traceparent = besideRun(carrier, run);
-  const plain = { type: "run.succeeded", run, task, attempt: entry.attempt, delivery, at, durationMs, traceparent };
-  return plain as typeof plain & WithWorker & { readonly type: "run.succeeded" };
-}
-
-/** It has done its work. */
-export function success(attempt: Attempt, durationMs: number): Settlement {
-  const { hold, meta, policies, resultJson } = attempt;
-  return {
-    kind: "ended",
-    delivery: hold.delivery,
-    events: [successOf(attempt, durationMs)],
-    isPlain: true,
-    result:
-      resultJson === "" || policies.resultTtlMs <= 0 ? undefined : { json: resultJson, ttlMs: policies.resultTtlMs },
-    keyUntil: meta.keyUntil,
-  };
+  if (meta.cron === undefined) return plainStart(attempt);
+  const { schedule, at: slot } = meta.cron;
+  const common = ofAttempt(attempt);
+  const waitedMs = Math.max(0, common.at - (meta.dueAt ?? meta.enqueuedAt));
+  const event: EventDraft<"run.started"> = { type: "run.started", ...common, waitedMs, schedule, slot };
+  return { kind: "started", delivery: hold.delivery, events: [event] };
 }
 
 /** It is tried again after a while. */
@@ -247,7 +202,7 @@ export function fencedNote({ events, delivery }: Settlement, worker: string): Ev
 /** About how many bytes a settlement takes on the wire. */
 export function bytesOf(settlement: Settlement): number {
   const { entry } = settlement.delivery;
-  const base = 250 * settlement.events.length;
+  const base = 250 * (settlement.isPlain === true ? 1 : settlement.events.length);
   if (settlement.kind === "moved") return base + entry.body.length + settlement.move.meta.length;
   if (settlement.kind === "dead") return base + entry.body.length + entry.meta.length + settlement.error.length * 2;
   if (settlement.kind === "ended") return base + (settlement.result?.json.length ?? 0);

@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { Attempt } from "../../../src/execute/attempt.ts";
-import { retry, startOf, success } from "../../../src/execute/settlement.ts";
+import { success, withStart } from "../../../src/execute/plain-settlement.ts";
+import { retry, startOf } from "../../../src/execute/settlement.ts";
 import { leftOut } from "../../../src/left-out.ts";
 import type { EntryMeta } from "../../../streams/entry.ts";
+import type { EventDraft } from "../../../streams/events.ts";
 import { createRunIds } from "../../../streams/ids.ts";
 import { OF_ATTEMPT, OF_DISPATCH } from "../../../streams/trace-ids.ts";
 import { anyText } from "../../support/texts.ts";
@@ -34,22 +36,24 @@ test("start and success say what they are to say", () => {
       const attempt = attemptOf(task, trace);
       const traced = { traceparent: trace };
       const common = { run, task, attempt: 3, delivery: 2, at: 1_500, ...traced };
-      assert.deepEqual(startOf(attempt), {
-        events: [{ type: "run.started", ...common, waitedMs: 500 }],
-        isPlain: true,
-      });
-      const { events, isPlain } = success(attempt, took);
-      assert.deepEqual(events, [{ type: "run.succeeded", ...common, durationMs: took }]);
-      assert.equal(isPlain, true);
+      const start = startOf(attempt);
+      const started = { type: "run.started", ...common, waitedMs: 500 };
+      assert.deepEqual([start.events, start.isPlain], [[started], true]);
+      const ending = success(attempt, took);
+      const succeeded = { type: "run.succeeded", ...common, durationMs: took };
+      assert.deepEqual([ending.events, ending.isPlain], [[succeeded], true]);
+      assert.equal(withStart(ending, start), ending);
+      assert.deepEqual(ending.events, [started, succeeded]);
     }),
   );
 });
 
 test("the start of a cron run tells of its slot, and so is no plain one", () => {
   const start = startOf(attemptOf("close_day", undefined, { schedule: "close_day", at: 900 }));
-  const [{ schedule, slot }] = start.events;
-  assert.deepEqual({ schedule, slot }, { schedule: "close_day", slot: 900 });
+  const [event] = start.events as readonly [EventDraft<"run.started">];
+  assert.deepEqual([event.schedule, event.slot], ["close_day", 900]);
   assert.notEqual(start.isPlain, true);
+  assert.equal(withStart(success(attemptOf("close_day", undefined), 1), start), undefined);
 });
 
 test("what sampling has left out is written beside its run as what it follows from, and in full for the attempt that comes after", () => {
