@@ -75,8 +75,9 @@ export async function settle(lane: Lane, settleCall: SettleCall, limits: CallLim
 
 interface Built {
   readonly keys: string[];
-  /** Starts and endings that need no more than two words each. */
-  readonly plain: Settlement[];
+  /** Starts and endings that need no more than a word or two each. */
+  readonly held: Settlement[];
+  readonly ended: Settlement[];
   readonly operations: (string | number)[];
   /** The settlement of each operation, in order. */
   readonly owners: Settlement[];
@@ -91,7 +92,7 @@ function build(
   const others = plainOnes.length === settlements.length ? notes : settlements.filter(isToldInFull).flatMap(eventsOf);
   const events = others === notes ? notes : [...others, ...notes];
   const common = commonOf(plainOnes, events);
-  const built: Built = { keys: fixedKeys(lane), plain: [], operations: [], owners: [] };
+  const built: Built = { keys: fixedKeys(lane), held: [], ended: [], operations: [], owners: [] };
   const { endedToo, hasStrike } = survey(settlements);
   const ranges: IdRanges = { 1: ["", ""], 2: ["", ""] };
   let json = "";
@@ -100,10 +101,10 @@ function build(
     if (one.kind === "started" && one.isStrike !== true && endedToo?.has(one.delivery)) continue; // its ending checks the same token
     widen(ranges[one.delivery.stream], one.delivery.id);
     if (hasStrike || !isPlain(one)) addOperations(lane.keys, built, one);
-    else built.plain.push(one);
+    else (one.kind === "started" ? built.held : built.ended).push(one);
   }
   json = joined(json, writeAny(notes, common));
-  const { keys, plain, operations, owners } = built;
+  const { keys, held, ended, operations, owners } = built;
   const header = lane.header(call, { worker: consumer, ...common });
   const batch = [
     consumer,
@@ -115,8 +116,8 @@ function build(
     ...ranges[1],
     ...ranges[2],
   ];
-  const args = batch.concat(wordsOf(plain), operations);
-  return { keys, args, owners: plain.concat(owners) };
+  const args = batch.concat(wordsOf(held, ended), operations);
+  return { keys, args, owners: held.concat(ended, owners) };
 }
 
 function isToldPlainly(one: Settlement): one is Settlement & Plain {
@@ -161,11 +162,17 @@ function isPlain(one: Settlement): boolean {
   return one.kind === "ended" && one.result === undefined && entry.key === "" && one.lockLeftMs === undefined;
 }
 
-function wordsOf(plain: readonly Settlement[]): string {
-  let words = "";
-  for (const { kind, delivery } of plain)
-    words += kind === "started" ? `h${delivery.id}\0\0` : `e${delivery.id}\0${delivery.entry.run}\0`;
-  return words;
+/** Those that are held, those that end, and the runs of the latter. */
+function wordsOf(held: readonly Settlement[], ended: readonly Settlement[]): string[] {
+  return [held.map(idOf).join(" "), ended.map(idOf).join(" "), ended.map(runOf).join("\0")];
+}
+
+function idOf({ delivery }: Settlement): string {
+  return delivery.id;
+}
+
+function runOf({ delivery }: Settlement): string {
+  return delivery.entry.run;
 }
 
 function fixedKeys({ keys, incarnation }: Lane): string[] {

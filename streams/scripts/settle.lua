@@ -5,8 +5,8 @@
 -- KEYS: 1 tasks  2 again  3 events  4 scheduled  5 scheduled:entries  6 dead  7 strikes  8 cancelled  9 calls  10.. results, notes of endings, and idempotency keys
 -- ARGV: 1 consumer  2 call number  3 header  4 event count  5 events  6 most dead entries kept
 --       7 lowest and 8 highest id in tasks ("" none)  9 lowest and 10 highest id in again ("" none)
---       11 what first deliveries in tasks come to, when there is no more to it: "hID" and "" for held, "eID" and the run for ended,
---       U+0000 after each word (arguments are what costs most); then operations:
+--       11 first deliveries in tasks that are held, and 12 those that end, with no more to it: ids with spaces between them, since arguments cost
+--       most, and a pattern of one class is matched quickest; 13 the runs of the latter, with U+0000 between them; then operations:
 --   h stream id delivery                      is held (run.started)
 --   s stream id delivery                      is held, and strikes it
 --   e stream id delivery  run                 ends it
@@ -28,26 +28,26 @@ if tonumber(last) >= call then return tonumber(last) == call and { 'repeated', n
 
 local held = { {}, {} }
 for stream = 1, 2 do
-  local from, to = ARGV[5 + 2 * stream], ARGV[6 + 2 * stream]
+  local from, to, here = ARGV[5 + 2 * stream], ARGV[6 + 2 * stream], held[stream]
   while from ~= '' do
     local page = redis.pcall('XPENDING', KEYS[stream], 'workers', from, to, '10000', consumer)
     if page.err and not string.find(page.err, 'NOGROUP') then return page end -- without a group nobody holds anything
-    for _, row in ipairs(page) do held[stream][row[1]] = row[4] end
+    for at = 1, #page do here[page[at][1]] = page[at][4] end
     from = #page == 10000 and '(' .. page[10000][1] or ''
   end
 end
 
 local widths = { h = 4, s = 4, e = 5, m = 7, d = 11, r = 4, k = 4 }
 local ops, ended, refused, hasEffects, hasStrike, seen = {}, { {}, {} }, {}, false, false, 0
-for op, id in string.gmatch(ARGV[11], '(%a)([^%z]+)%z[^%z]*%z') do
-  if held[1][id] ~= 1 then
-    refused[#refused + 1] = seen .. ' fenced'
-  elseif op == 'e' then
-    held[1][id], ended[1][#ended[1] + 1] = nil, id -- it ends once
+for list = 11, 12 do
+  local here, first = held[1], seen
+  for id in string.gmatch(ARGV[list], '%S+') do
+    if here[id] ~= 1 then refused[#refused + 1] = seen .. ' fenced' -- that leaves a hole below, and all is refused
+    elseif list == 12 then here[id], ended[1][seen - first + 1] = nil, id end -- it ends once
+    seen = seen + 1
   end
-  seen = seen + 1
 end
-local i = 12
+local i = 14
 while i <= #ARGV do
   local op = ARGV[i]
   ops[#ops + 1] = i
@@ -88,7 +88,7 @@ for _, at in ipairs(ops) do
     if op ~= 'm' and waiting > 0 then waiting = waiting - redis.call('ZREM', cancelled, ARGV[at + 4]) end
   end
 end
-for run in string.gmatch(waiting > 0 and ARGV[11] or '', '[^%z]+%z([^%z]*)%z') do waiting = waiting - redis.call('ZREM', cancelled, run) end
+for run in string.gmatch(waiting > 0 and ARGV[13] or '', '[^%z]+') do waiting = waiting - redis.call('ZREM', cancelled, run) end
 for stream = 1, 2 do
   for from = 1, #ended[stream], 1000 do
     local to = math.min(from + 999, #ended[stream])
