@@ -221,8 +221,14 @@ export async function waitForAny(
   await blocking.xread("COUNT", 1, "BLOCK", blockMs, "STREAMS", ...names, ...places.map(({ id }) => id));
 }
 
+/** Of a time in ms, from 2001 to 2286. */
+const MS_DIGITS = 13;
+const DASH = 45;
+
 /** Compares two stream ids as the two numbers they are. As strings they would compare wrongly. */
 export function compareIds(a: string, b: string): number {
+  const isOfOneForm = a.length === b.length && a.charCodeAt(MS_DIGITS) === DASH && b.charCodeAt(MS_DIGITS) === DASH;
+  if (isOfOneForm) return a < b ? -1 : a > b ? 1 : 0;
   const dash = a.indexOf("-");
   if (dash < 0 || dash !== b.indexOf("-")) return compareNumbers(a, b);
   // Of as many digits, which nearly all are, they compare as texts, too; and of the same millisecond the longer is the later.

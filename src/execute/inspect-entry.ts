@@ -67,8 +67,16 @@ const TRACE_LENGTH = 55;
 const SHORT_TRACE_ENDS = `${TRACE_BEGINS}${OF_DISPATCH}"}`;
 const MOST_DIGITS = 15;
 
-/** What nearly all metas say: when the run was dispatched, and in which trace. Undefined for any other. Read by hand, since each run has one. */
+/** The meta that was read last: entries that were read together share its text, as a rule. */
+let last: { readonly text: string; readonly meta: EntryMeta | undefined } = { text: "", meta: undefined };
+
 function plainMeta(text: string): EntryMeta | undefined {
+  if (text !== last.text) last = { text, meta: readPlainMeta(text) };
+  return last.meta;
+}
+
+/** What nearly all metas say: when the run was dispatched, and in which trace. Undefined for any other. Read by hand, since each run has one. */
+function readPlainMeta(text: string): EntryMeta | undefined {
   if (!text.startsWith(META_BEGINS)) return undefined;
   let at = META_BEGINS.length;
   let enqueuedAt = 0;
@@ -79,24 +87,18 @@ function plainMeta(text: string): EntryMeta | undefined {
   const digitCount = at - META_BEGINS.length;
   const isLedByZero = digitCount > 1 && text.charCodeAt(META_BEGINS.length) === 48;
   if (digitCount === 0 || digitCount > MOST_DIGITS || isLedByZero) return undefined;
-  if (at + 1 === text.length) return text.endsWith("}") ? bareMeta(enqueuedAt) : undefined;
+  if (at + 1 === text.length) return text.endsWith("}") ? Object.freeze({ enqueuedAt }) : undefined;
   if (text.length === at + SHORT_TRACE_ENDS.length && text.endsWith(SHORT_TRACE_ENDS))
-    return { enqueuedAt, traceparent: OF_DISPATCH };
+    return Object.freeze({ enqueuedAt, traceparent: OF_DISPATCH });
   if (!text.startsWith(TRACE_BEGINS, at)) return undefined;
   const from = at + TRACE_BEGINS.length;
   const to = from + TRACE_LENGTH;
   if (text.indexOf('"', from) !== to || text.includes("\\", from)) return undefined;
   const traceparent = text.slice(from, to);
-  if (to + 2 === text.length) return text.endsWith("}") ? { enqueuedAt, traceparent } : undefined;
-  return text.slice(to) === '","isOfMany":true}' ? { enqueuedAt, traceparent, isOfMany: true } : undefined;
-}
-
-/** Of those that were dispatched in the same millisecond, one that all share. */
-let lastBareMeta: EntryMeta = { enqueuedAt: 0 };
-
-function bareMeta(enqueuedAt: number): EntryMeta {
-  if (lastBareMeta.enqueuedAt !== enqueuedAt) lastBareMeta = Object.freeze({ enqueuedAt });
-  return lastBareMeta;
+  if (to + 2 === text.length) return text.endsWith("}") ? Object.freeze({ enqueuedAt, traceparent }) : undefined;
+  return text.slice(to) === '","isOfMany":true}'
+    ? Object.freeze({ enqueuedAt, traceparent, isOfMany: true })
+    : undefined;
 }
 
 /** An entry's meta; undefined when it is not what we write. Fields that this version does not know are kept. */
