@@ -140,10 +140,11 @@ export async function callScript(
 ): Promise<unknown[]> {
   const { deadline = Number.POSITIVE_INFINITY, signal } = limits;
   let wasSent = false; // without an answer, so that it may have been, or may yet be, carried out
-  let cause: unknown = new Error("not connected");
+  let cause: unknown; // none while it has not been tried: to make an error, with its stack, takes longer than to send a call
   for (let attempt = 1; ; attempt += 1) {
     const left = deadline - performance.now();
-    if (left <= 0 || signal?.aborted === true) throw new CallFailed(call.script, cause, wasSent);
+    if (left <= 0 || signal?.aborted === true)
+      throw new CallFailed(call.script, cause ?? new Error("not connected"), wasSent);
     if (lane.redis.status !== "ready" && !(await ready(lane.redis, Math.min(left, 2_000), signal))) continue;
     const sentAt = performance.now();
     try {
