@@ -11,7 +11,7 @@ import { startRedis } from "../../src/dev/start-redis.ts";
 import { createWorker } from "../../src/worker.ts";
 import { laneKeys } from "../../streams/keys.ts";
 
-// What a run costs, counted and not timed: a Redis of its own counts commands and bytes, Node counts promises. Bounds lie a little above
+// What a run costs, counted and not timed: a Redis of its own counts commands and bytes, Node counts promises and what grows old in its heap. Bounds lie a little above
 // what is counted, so that a change that costs more is noticed; one that costs less should lower them. How large the batches of a worker are
 // depends on how the machine's time is shared, so theirs lie at about three times of what is usual.
 // TASKTRAIL_COSTS=1 npm test -- test/src/costs prints what was counted.
@@ -88,13 +88,13 @@ async function open(namespace: string) {
   };
 }
 
-/** Promises per run, as a program without a loader counts them: what transforms TypeScript on the way makes some of its own. */
-async function promisesPerRun(): Promise<Record<"bulk" | "tick" | "lone" | "work", number>> {
-  const program = fileURLToPath(new URL("./promises-program.ts", import.meta.url));
-  const child = fork(program, [server.url], { execArgv: ["--conditions=tasktrail-source"] });
+/** What a program counts that runs without a loader: what transforms TypeScript on the way has costs of its own. */
+async function countedBy<What extends string>(program: string, ...flags: string[]): Promise<Record<What, number>> {
+  const path = fileURLToPath(new URL(program, import.meta.url));
+  const child = fork(path, [server.url], { execArgv: ["--conditions=tasktrail-source", ...flags] });
   const [found] = await once(child, "message");
   await once(child, "exit");
-  return found as Record<"bulk" | "tick" | "lone" | "work", number>;
+  return found as Record<What, number>;
 }
 
 function atMost(what: string, found: number, bound: number): void {
@@ -152,9 +152,15 @@ test("working a backlog costs few script calls, few ledger entries, and no comma
 });
 
 test("a run makes few promises", async () => {
-  const found = await promisesPerRun();
+  const found = await countedBy<"bulk" | "tick" | "lone" | "work">("./promises-program.ts");
   atMost("promises per run dispatched in bulk", found.bulk, 0.3);
   atMost("promises per run dispatched in one tick", found.tick, 2.5);
   atMost("promises of a lone dispatch", found.lone, 15);
   atMost("promises per run that is worked", found.work, 3);
+});
+
+test("what a run is made into stays young", async () => {
+  const found = await countedBy<"dispatched" | "worked">("./young-program.ts", "--expose-gc");
+  atMost("bytes that grow old, per run that is dispatched", found.dispatched, 100);
+  atMost("bytes that grow old, per run that is worked", found.worked, 100);
 });
