@@ -80,7 +80,7 @@ function leaveOut({ contexts, propagateBaggage }: DispatchTracing, around: Conte
   const { first, isOwn } = without;
   const carrier = isOwn ? leftOut({ run: first, attempt: 0, delivery: 0 }) : carrierOf(spanOf(without));
   const baggage = propagateBaggage ? packBaggage(around) : undefined;
-  return { carrier: baggage === undefined ? carrier : { ...inPlain(carrier), baggage }, enter };
+  return { carrier: baggage === undefined ? carrier : { ...inPlain(carrier), baggage }, enter, isForCall: true };
 }
 
 function spanOf({ first, parent }: Without): SpanContext {

@@ -1,5 +1,5 @@
 import { type MeterProvider, metrics } from "@opentelemetry/api";
-import type { Hook, Middleware, Notice, Sending, Sent } from "../src/middleware.ts";
+import type { Hook, Middleware, Notice, Sending, Sent, TellPlain } from "../src/middleware.ts";
 import type { LedgerEvent } from "../streams/events.ts";
 import { METRICS, SCOPE } from "./attributes.ts";
 import { type Instruments, instrumentsOf } from "./instruments.ts";
@@ -22,6 +22,8 @@ export function metering({ provider, instruments }: MeteringOptions = {}): Middl
     send: (sending) => timeSend(meters, sending),
     notice(notice) {
       if (notice.kind !== "events.recorded") countNotice(meters, notice);
+      else if (notice.isPlain === true && notice.eachPlain !== undefined)
+        countPlain(meters, notice.queue, (tell) => notice.eachPlain?.(tell));
       else for (const event of notice.events) countEvent(meters, event, notice.queue);
       made.flush();
     },
@@ -65,6 +67,21 @@ function timeSend(meters: Meters, { queue, task }: Sending): Hook<Sent> {
 function typeOf(error: unknown): string {
   const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown };
   return String(code ?? name ?? "unknown");
+}
+
+/** Starts and successes, which nearly all are, without their events. */
+function countPlain(meters: Meters, queue: string, each: (tell: TellPlain) => void): void {
+  each((task, waitedMs, durationMs) => {
+    const series = meters.series.ofTask(queue, task);
+    if (waitedMs !== undefined) {
+      meters.consumed(1, series.process.plain);
+      meters.wait(waitedMs / 1_000, series.process.plain);
+    }
+    if (durationMs === undefined) return;
+    const attributes = series.ended("succeeded", undefined);
+    meters.process(durationMs / 1_000, attributes);
+    meters.ended(1, attributes);
+  });
 }
 
 function countEvent(meters: Meters, event: Partial<LedgerEvent>, queue: string): void {

@@ -51,7 +51,23 @@ function rootOf(name: string, argument: string | undefined): Root | undefined {
   if (name !== "traceidratio" || !(ratio >= 0 && ratio <= 1)) return undefined;
   // The SDK's own rule, which it works out anew at each call, after it has looked whether the id is one.
   const bound = ratio === 1 ? 2 ** 32 : Math.floor(ratio * (2 ** 32 - 1));
-  return { sampler: new TraceIdRatioBasedSampler(ratio), keeps: (of) => bound > 0 && foldedOf(of) < bound };
+  return { sampler: new TraceIdRatioBasedSampler(ratio), keeps: (of) => mayBeBelow(of, bound) && foldedOf(of) < bound };
+}
+
+/** False when the highest byte says so, which it does of nearly all that a small ratio leaves out: it takes a quarter of the digits. */
+function mayBeBelow(of: string | AttemptKey, bound: number): boolean {
+  return bound > 0 && highestOf(of) <= bound / 2 ** 24;
+}
+
+function highestOf(of: string | AttemptKey): number {
+  if (typeof of === "string") return byteAt(of, 0) ^ byteAt(of, 8) ^ byteAt(of, 16) ^ byteAt(of, 24);
+  const { run, attempt } = of;
+  if (!isOurs(run)) return 0;
+  return byteAt(run, 9) ^ byteAt(run, 19) ^ byteAt(run, 28) ^ ((attempt >>> 8) & 0xff);
+}
+
+function byteAt(text: string, at: number): number {
+  return (digitAt(text, at) << 4) | digitAt(text, at + 1);
 }
 
 /** Folds an id as it stands, or as it would be cut from the run's: the digits of attempt and delivery, then those of the run from the ninth on. */

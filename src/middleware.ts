@@ -49,6 +49,9 @@ export interface Ended {
   readonly error?: unknown;
 }
 
+/** Hears of an attempt: how long its run had waited when it started, and how long it took when it succeeded, in ms; undefined for what is told at another time. */
+export type TellPlain = (task: string, waitedMs: number | undefined, durationMs: number | undefined) => void;
+
 /** Something that people or tools may want to know, in one word and its facts. `otel/` and the logger put it into their own words. */
 export type Notice =
   /** As they were written, but for the inputs of dispatches. */
@@ -58,6 +61,8 @@ export type Notice =
       readonly events: readonly Partial<LedgerEvent>[];
       /** True when all of them are `run.started` and `run.succeeded`. Whom those do not concern should not ask for `events`, which are made for who does. */
       readonly isPlain?: boolean;
+      /** Of plain ones, what is counted, without the events being made. */
+      readonly eachPlain?: (tell: TellPlain) => void;
     }
   | { readonly kind: "redis.away" | "redis.back"; readonly role: string; readonly error?: unknown }
   | {
@@ -162,6 +167,8 @@ export interface Hook<T> {
   readonly context?: unknown;
   /** Calls `begin` at once, in the context that it is to run in. Default: just that. */
   enter?(begin: () => void): void;
+  /** True when `enter` matters to nobody but what is sent meanwhile: of dispatches that go in one call, the first alone is entered. Default: each is. */
+  readonly isForCall?: boolean;
   /** Hears how it ended. */
   end?(outcome: T): void;
 }

@@ -29,6 +29,8 @@ export interface HungSend {
   readonly carrier: Carrier;
   /** Begins it with every hook around it, the first outermost. `begin` must not throw: it is called once, whatever hooks do. */
   begin(begin: () => void): void;
+  /** True when it need not be begun within them, since what is sent has been begun already. */
+  readonly isForCall: boolean;
   /** Tells them how it ended. */
   end(sent: Sent): void;
 }
@@ -46,6 +48,7 @@ export function hangAround({ hooks, sending, announce }: Asked): HungSend {
   }
   return {
     carrier: carrierOf(hung) ?? {},
+    isForCall: hung.every(({ hook }) => hook.enter === undefined || hook.isForCall === true),
     begin: (begin) => beginWithin(hung, announce, begin),
     end: (sent) => endWithin(hung, announce, sent),
   };

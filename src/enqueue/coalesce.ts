@@ -24,6 +24,8 @@ export interface Waiting {
 /** Records on their way into one lane. */
 export interface Coalescer {
   put(waiting: Waiting): void;
+  /** True when what is put now goes with what was put before. */
+  isGathering(): boolean;
   /** Resolves when Redis has the record; rejects when it has not by the deadline (on `performance.now()`), with what `enqueue` throws. */
   add(record: EnqueueRecord, deadline: number): Promise<Landing>;
   /** The same for records that go in one call of their own: all or none. At most what `cutIntoCalls` puts into one. */
@@ -97,6 +99,7 @@ export function createCoalescer({ lane, answerWithinMs, onCall, onTaken }: Coale
 
   return {
     put,
+    isGathering: () => isScheduled,
     add: (record, deadline) =>
       new Promise((resolve, reject) => {
         put({ record, deadline, taken: (call, index) => resolve({ call, index }), failed: reject });

@@ -92,7 +92,7 @@ function straight<T>(
   const onItsWay = { record, task, queue: lane.queue, hung, parts, made };
   return new Promise((resolve, reject) => {
     const waiting = new OnItsWay(onItsWay, resolve, reject);
-    if (hung === undefined) coalescer.put(waiting);
+    if (hung === undefined || (hung.isForCall && coalescer.isGathering())) coalescer.put(waiting);
     else hung.begin(() => coalescer.put(waiting));
   });
 }

@@ -2,9 +2,10 @@ import { reconnectDelayMs } from "../../streams/connect.ts";
 import { CALL_BYTES, CALL_RECORDS } from "../../streams/enqueue.ts";
 import type { EventDraft, LedgerEvent } from "../../streams/events.ts";
 import { pause } from "../../streams/lane.ts";
+import type { Plain } from "../../streams/plain-events.ts";
 import { type RefusedWhy, type Settlement, settle } from "../../streams/settle.ts";
 import type { Hold, Outgoing, WorkLane } from "../deliver/work-lane.ts";
-import type { Notice } from "../middleware.ts";
+import type { Notice, TellPlain } from "../middleware.ts";
 import { asCancelled } from "./settlement.ts";
 
 /** Calls on their way at once. More would make the calls smaller, and not the throughput larger. */
@@ -174,6 +175,14 @@ class Recorded implements RecordedNotice {
     this.isPlain = notes.length === 0 && settlements.every(({ isPlain }) => isPlain === true);
     this.settlements = settlements;
     this.notes = notes;
+  }
+
+  eachPlain(tell: TellPlain): void {
+    for (const one of this.settlements as readonly (Settlement & Plain)[]) {
+      const { task } = one.delivery.entry;
+      if (one.kind === "started") tell(task, one.waitedMs, undefined);
+      else tell(task, one.start?.waitedMs, one.durationMs);
+    }
   }
 
   get events(): readonly Partial<LedgerEvent>[] {

@@ -8,6 +8,7 @@ import {
   MeterProvider,
   PeriodicExportingMetricReader,
 } from "@opentelemetry/sdk-metrics";
+import { METRICS } from "../../otel/attributes.ts";
 import { measure } from "../../otel/gauges.ts";
 import { metering } from "../../otel/metrics.ts";
 import type { Middleware, Notice } from "../../src/middleware.ts";
@@ -44,6 +45,37 @@ const recorded = (...events: unknown[]): Notice => ({
   kind: "events.recorded",
   queue: "mail",
   events: events as never,
+});
+
+test("starts and successes count the same as events and without being made into any", async () => {
+  const made = meter();
+  const plain = meter();
+  const start = { type: "run.started", ...of, waitedMs: 1_500 };
+  const success = { type: "run.succeeded", ...of, durationMs: 20 };
+  made.hooks.notice(recorded(start, success, success, start));
+  plain.hooks.notice({
+    kind: "events.recorded",
+    queue: "mail",
+    isPlain: true,
+    get events(): never {
+      throw new Error("nobody asked for them");
+    },
+    eachPlain(tell) {
+      tell("greet", 1_500, 20);
+      tell("greet", undefined, 20);
+      tell("greet", 1_500, undefined);
+    },
+  });
+  const [expected, found] = [await made.collect(), await plain.collect()];
+  for (const name of [
+    "messaging.client.consumed.messages",
+    "tasktrail.queue.wait.duration",
+    "messaging.process.duration",
+    METRICS.ended,
+  ]) {
+    assert.notEqual(expected(name).points.length, 0, name);
+    assert.deepEqual(found(name).points, expected(name).points);
+  }
 });
 
 test("events are counted and timed in seconds, by queue, task, outcome and error type alone", async () => {

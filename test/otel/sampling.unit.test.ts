@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Context, context, ProxyTracer, SpanKind, TraceFlags, trace } from "@opentelemetry/api";
+import { type Context, context, ProxyTracer, ROOT_CONTEXT, SpanKind, TraceFlags, trace } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
-import { InMemorySpanExporter, SimpleSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
+import { InMemorySpanExporter, SamplingDecision, SimpleSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
 import { createRunContexts, type RunContexts } from "../../otel/contexts.ts";
 import { createChosenIds } from "../../otel/ids.ts";
 import { spanContextOf } from "../../otel/propagation.ts";
@@ -134,4 +134,28 @@ test("without an SDK nobody listens, and nothing is asked", () => {
   assert.ok(trace.getTracer("any") instanceof ProxyTracer);
   assert.equal(tracing().isIdle?.(), true);
   assert.equal(sampled(never).hooks.isIdle(), false);
+});
+
+test("a small ratio is foreseen as the sampler decides, of an id and of what it follows from", () => {
+  for (const ratio of ["0.002", "0.01", "0.5", "1"]) {
+    const sampling = samplingOf({ OTEL_TRACES_SAMPLER: "traceidratio", OTEL_TRACES_SAMPLER_ARG: ratio });
+    assert.ok(sampling !== undefined);
+    let keptCount = 0;
+    for (let index = 0; index < 4_000; index += 1) {
+      const key = { run: newRun(index), attempt: 1 + (index % 70_000), delivery: 1 + (index % 3) };
+      const { traceId } = idsOfAttempt(key);
+      const said: { readonly decision: SamplingDecision } = sampling.sampler.shouldSample(
+        ROOT_CONTEXT,
+        traceId,
+        "",
+        SpanKind.CONSUMER,
+        {},
+        [],
+      );
+      const isKept: boolean = said.decision === SamplingDecision.RECORD_AND_SAMPLED;
+      assert.deepEqual([sampling.isKept(undefined, key), sampling.isKept(undefined, traceId)], [isKept, isKept]);
+      if (isKept) keptCount += 1;
+    }
+    assert.ok(keptCount > 0, ratio);
+  }
 });

@@ -228,6 +228,27 @@ test("a lone dispatch has its hooks around it, with what they say in its entry, 
   assert.deepEqual(told, [["letter", "default", 1], "enqueue_failed"]);
 });
 
+test("of dispatches that go in one call, a hook around what is sent is entered by the first alone, and any other by each", async (t) => {
+  await using work = await openWork();
+  const letter = work.broker.task({ name: "letter", input, run() {} });
+  await letter.kiq({ to: "first" });
+  let entered = 0;
+  const enter = (begin: () => void) => {
+    entered += 1;
+    begin();
+  };
+  t.after(() => processMiddleware().splice(0));
+  for (const [isForCall, expected] of [
+    [true, 1],
+    [false, 10],
+  ] as const) {
+    processMiddleware().splice(0, 1, { name: "around", send: () => ({ enter, isForCall }) });
+    entered = 0;
+    await Promise.all(Array.from({ length: 10 }, () => letter.kiq({ to: "Ada" })));
+    assert.equal(entered, expected);
+  }
+});
+
 test("a bad input is refused before anything is sent, and costs nobody else anything", async () => {
   await using work = await openWork();
   const letter = work.broker.task({ name: "letter", input, run() {} });
